@@ -1,0 +1,197 @@
+import { z } from 'zod';
+import { DoorPhase } from '../policy/egress.ts';
+import { SandboxLimits } from '../policy/limits.ts';
+import { CleanupProof } from '../task/protocol.ts';
+import { Actor, EndReason, ObjectId, TaskState } from '../task/task.ts';
+import { CommandResult, DeclaredCommand, Verification } from '../task/verification.ts';
+
+/** Who saw it happen. A record can prove no more than its witnesses: see the field in each variant. */
+export const Witness = z.enum(['control', 'host', 'kernel', 'agent', 'github']);
+export type Witness = z.infer<typeof Witness>;
+
+const Step = z.enum([
+  'claim',
+  'sandbox',
+  'door',
+  'lay_in',
+  'setup',
+  'baseline',
+  'plan',
+  'work',
+  'verify',
+  'take_out',
+  'clean_room',
+  'hand_over',
+  'clean_up',
+  'quarantine',
+  'commit',
+  'publish',
+  'revoke',
+]);
+export type Step = z.infer<typeof Step>;
+
+/** What a host reports. The control plane accepts no other type from a host. */
+export const HostEvent = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('step.started'), step: Step, round: z.int().optional() }),
+  z.strictObject({ type: z.literal('step.ended'), step: Step, round: z.int().optional(), ok: z.boolean(), ms: z.number() }),
+  z.strictObject({
+    type: z.literal('sandbox.created'),
+    sandbox: z.string(),
+    purpose: z.enum(['work', 'clean_room', 'yardstick']),
+    image: z.string(),
+    imageDigest: z.string(),
+    runtime: z.string(),
+    runtimeVersion: z.string(),
+    /** First kernel log line seen inside: gVisor says so itself. */
+    kernel: z.string(),
+    limits: SandboxLimits,
+    inspectDigest: z.string(),
+  }),
+  z.strictObject({
+    type: z.literal('sandbox.ended'),
+    sandbox: z.string(),
+    cause: z.enum(['closed', 'out_of_memory', 'killed', 'exited', 'unknown']),
+  }),
+  z.strictObject({
+    type: z.literal('repository.laid_in'),
+    sandbox: z.string(),
+    sha: ObjectId,
+    bytes: z.number(),
+    ms: z.number(),
+  }),
+  z.strictObject({
+    type: z.literal('setup.ran'),
+    sandbox: z.string(),
+    command: z.string(),
+    exitCode: z.int().nullable(),
+    ms: z.number(),
+    outputTail: z.string(),
+  }),
+  z.strictObject({ type: z.literal('command.ran'), sandbox: z.string(), result: CommandResult }),
+  /** Live output of a running command, for people who watch; the digest in `command.ran` covers the whole. */
+  z.strictObject({ type: z.literal('output'), text: z.string().max(16_384) }),
+  z.strictObject({
+    type: z.literal('door.decision'),
+    /** The door's own sequence, so that a gap shows. */
+    n: z.int(),
+    phase: DoorPhase,
+    route: z.enum(['egress', 'git', 'model']),
+    method: z.string(),
+    host: z.string(),
+    port: z.int(),
+    path: z.string(),
+    verdict: z.enum(['allowed', 'refused', 'failed']),
+    rule: z.string().nullable(),
+    reason: z.string(),
+    address: z.string().nullable(),
+    status: z.int().nullable(),
+    bytesUp: z.number(),
+    bytesDown: z.number(),
+    ms: z.number(),
+  }),
+  z.strictObject({ type: z.literal('plan'), text: z.string() }),
+  z.strictObject({ type: z.literal('agent.said'), turn: z.int(), text: z.string() }),
+  z.strictObject({
+    type: z.literal('agent.tool'),
+    turn: z.int(),
+    tool: z.string(),
+    input: z.string(),
+    output: z.string(),
+    ok: z.boolean(),
+    ms: z.number(),
+  }),
+  z.strictObject({ type: z.literal('verification'), verification: Verification }),
+  z.strictObject({ type: z.literal('change.taken'), head: ObjectId, tree: ObjectId, bytes: z.number(), sha256: z.string() }),
+]);
+export type HostEvent = z.infer<typeof HostEvent>;
+
+/** What the control plane itself does or is told by GitHub. */
+export const ControlEvent = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('task.accepted'),
+    trigger: z.string(),
+    delivery: z.string(),
+    payloadDigest: z.string(),
+    actor: Actor,
+    permission: z.string(),
+    permissionCheckedAt: z.iso.datetime(),
+    repository: z.string(),
+    issue: z.int(),
+    issueDigest: z.string(),
+    hiddenSpansRemoved: z.int(),
+    base: z.strictObject({ ref: z.string(), sha: ObjectId }),
+  }),
+  z.strictObject({
+    type: z.literal('policy.resolved'),
+    ruleFile: z.strictObject({ path: z.string(), blob: ObjectId }).nullable(),
+    configuration: z.strictObject({ path: z.string(), blob: ObjectId }).nullable(),
+    commands: z.array(DeclaredCommand),
+    /** Lines of the commands section that were not recognised, and so are not run. */
+    notRecognised: z.array(z.string()),
+    digest: z.string(),
+  }),
+  z.strictObject({ type: z.literal('attempt.claimed'), host: z.string(), attempt: z.int() }),
+  z.strictObject({ type: z.literal('attempt.lost'), host: z.string(), attempt: z.int(), why: z.string() }),
+  z.strictObject({
+    type: z.literal('credential.minted'),
+    id: z.string(),
+    kind: z.enum(['repository_read', 'repository_write', 'model']),
+    scope: z.string(),
+    expiresAt: z.string().nullable(),
+  }),
+  z.strictObject({ type: z.literal('credential.revoked'), id: z.string(), gone: z.boolean() }),
+  z.strictObject({
+    type: z.literal('model.call'),
+    dialect: z.string(),
+    asked: z.string(),
+    answered: z.string().nullable(),
+    status: z.int().nullable(),
+    inputTokens: z.int(),
+    outputTokens: z.int(),
+    cachedTokens: z.int(),
+    costUsd: z.number().nullable(),
+    ms: z.number(),
+    note: z.string(),
+  }),
+  z.strictObject({ type: z.literal('change.received'), sha256: z.string(), bytes: z.number() }),
+  z.strictObject({
+    type: z.literal('quarantine.checked'),
+    verdict: z.enum(['clean', 'refused']),
+    tree: ObjectId.nullable(),
+    files: z.array(
+      z.strictObject({ path: z.string(), change: z.enum(['added', 'modified', 'deleted', 'mode']), mode: z.string() }),
+    ),
+    findings: z.array(z.strictObject({ rule: z.string(), path: z.string(), detail: z.string() })),
+    diffDigest: z.string().nullable(),
+  }),
+  z.strictObject({ type: z.literal('commit.made'), sha: ObjectId, tree: ObjectId, parent: ObjectId }),
+  z.strictObject({ type: z.literal('branch.pushed'), branch: z.string(), sha: ObjectId, before: ObjectId.nullable() }),
+  z.strictObject({ type: z.literal('pull_request'), number: z.int(), url: z.string(), draft: z.boolean(), found: z.boolean() }),
+  z.strictObject({ type: z.literal('check_run'), id: z.int(), url: z.string(), conclusion: z.string() }),
+  z.strictObject({ type: z.literal('comment'), id: z.int(), url: z.string() }),
+  z.strictObject({ type: z.literal('step.started'), step: Step, round: z.int().optional() }),
+  z.strictObject({ type: z.literal('step.ended'), step: Step, round: z.int().optional(), ok: z.boolean(), ms: z.number() }),
+  z.strictObject({ type: z.literal('stop.asked'), by: z.string(), why: z.string() }),
+  z.strictObject({ type: z.literal('attempt.ended'), state: TaskState, reason: EndReason, message: z.string() }),
+  z.strictObject({ type: z.literal('cleanup'), proof: CleanupProof }),
+  /** Something that went wrong on the way without ending the attempt. */
+  z.strictObject({ type: z.literal('trouble'), what: z.string() }),
+]);
+export type ControlEvent = z.infer<typeof ControlEvent>;
+
+/** Who is named as witness of a host's event. */
+export function witnessOf(event: HostEvent): Witness {
+  if (event.type === 'plan' || event.type === 'agent.said') return 'agent';
+  return 'host';
+}
+
+/** One link of the chain as it is stored and exported: `hash` covers everything else, `previous` included. */
+export const RecordedEvent = z.strictObject({
+  seq: z.int().nonnegative(),
+  at: z.iso.datetime(),
+  witness: Witness,
+  event: z.union([HostEvent, ControlEvent]),
+  previous: z.string(),
+  hash: z.string(),
+});
+export type RecordedEvent = z.infer<typeof RecordedEvent>;

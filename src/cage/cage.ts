@@ -1,0 +1,26 @@
+import type { ChildProcess } from 'node:child_process';
+
+/**
+ * A cage: an unprivileged process with an empty environment, its own mount, process and IPC namespaces,
+ * a read-only view of the system's programs, nothing else of the host, and caps on memory, time and file size.
+ * Made with bubblewrap, setpriv and prlimit; what is missing on the host stops the run.
+ */
+export interface CageOptions {
+  readonly command: readonly string[];
+  /** Extra paths seen inside, at the same path. Programs, libraries and certificates under /usr and /etc/ssl are there already. */
+  readonly readOnly: readonly string[];
+  readonly writable: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** `none`: a network namespace of its own without any interface. `host`: for the door, which must dial. */
+  readonly network: 'none' | 'host';
+  readonly memoryBytes: number;
+  readonly fileBytes: number;
+  readonly cpuSeconds: number;
+  readonly signal: AbortSignal;
+  /** Node's stdio setting for the child. */
+  readonly stdio: readonly ('pipe' | 'ignore' | 'inherit')[];
+}
+
+/** Starts a process in a cage. It dies with this process. @throws CoatcheckError `cage_unavailable` naming the missing package. */
+export type StartCage = (options: CageOptions) => ChildProcess;
