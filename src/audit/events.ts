@@ -72,6 +72,7 @@ export const HostEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('output'), text: z.string().max(16_384) }),
   z.strictObject({
     type: z.literal('door.decision'),
+    sandbox: z.string(),
     /** The door's own sequence, so that a gap shows. */
     n: z.int(),
     phase: DoorPhase,
