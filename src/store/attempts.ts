@@ -8,7 +8,6 @@ export interface Attempt {
   readonly number: number;
   readonly state: Row<'attempts'>['state'];
   readonly host: string | null;
-  readonly leaseUntil: number | null;
   readonly startedAt: string | null;
   readonly hostSeq: number;
   readonly bundle: string | null;
@@ -21,7 +20,6 @@ const attempt = (row: Row<'attempts'>): Attempt => ({
   number: row.number,
   state: row.state,
   host: row.host,
-  leaseUntil: row.lease_until,
   startedAt: row.started_at,
   hostSeq: row.host_seq,
   bundle: row.bundle,
@@ -64,11 +62,11 @@ export const attempts = (unit: Unit) => ({
     ),
 
   /** Gives a queued attempt to a host and sets its task running; false when it is not queued any more. */
-  claim: (task: string, number: number, host: string, tokenDigest: string, leaseUntil: number): Promise<boolean> =>
+  claim: (task: string, number: number, host: string, tokenDigest: string): Promise<boolean> =>
     unit(async (db) => {
       const result = await db
         .updateTable('attempts')
-        .set({ state: 'running', host, token_digest: tokenDigest, lease_until: leaseUntil, started_at: new Date().toISOString() })
+        .set({ state: 'running', host, token_digest: tokenDigest, started_at: new Date().toISOString() })
         .where('task', '=', task)
         .where('number', '=', number)
         .where('state', '=', 'queued')
@@ -90,16 +88,6 @@ export const attempts = (unit: Unit) => ({
       return row === undefined ? null : attempt(row);
     }),
 
-  renew: (task: string, number: number, leaseUntil: number): Promise<void> =>
-    unit(async (db) => {
-      await db
-        .updateTable('attempts')
-        .set({ lease_until: leaseUntil })
-        .where('task', '=', task)
-        .where('number', '=', number)
-        .execute();
-    }),
-
   keepBundle: (task: string, number: number, bundle: string): Promise<void> =>
     unit(async (db) => {
       await db.updateTable('attempts').set({ bundle }).where('task', '=', task).where('number', '=', number).execute();
@@ -110,7 +98,7 @@ export const attempts = (unit: Unit) => ({
     unit(async (db) => {
       const result = await db
         .updateTable('attempts')
-        .set({ state: 'handed_over', finish_json: JSON.stringify(finish), lease_until: null })
+        .set({ state: 'handed_over', finish_json: JSON.stringify(finish) })
         .where('task', '=', task)
         .where('number', '=', number)
         .where('state', '=', 'running')
@@ -123,7 +111,7 @@ export const attempts = (unit: Unit) => ({
     unit(async (db) => {
       await db
         .updateTable('attempts')
-        .set({ state: 'ended', lease_until: null, bundle: null })
+        .set({ state: 'ended', bundle: null })
         .where('task', '=', task)
         .where('number', '=', number)
         .execute();

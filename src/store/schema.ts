@@ -35,7 +35,6 @@ export interface Database {
     state: 'queued' | 'running' | 'handed_over' | 'ended';
     host: string | null;
     token_digest: string | null;
-    lease_until: number | null;
     started_at: string | null;
     /** Highest sequence number of the host's own events that is stored. */
     host_seq: number;
@@ -94,7 +93,6 @@ const first: Migration = {
       .addColumn('state', 'text', (c) => c.notNull())
       .addColumn('host', 'text')
       .addColumn('token_digest', 'text', (c) => c.unique())
-      .addColumn('lease_until', 'integer')
       .addColumn('started_at', 'text')
       .addColumn('host_seq', 'integer', (c) => c.notNull())
       .addColumn('bundle', 'text')

@@ -186,7 +186,6 @@ export function newAttempt(task: string, number: number): Row<'attempts'> {
     state: 'queued',
     host: null,
     token_digest: null,
-    lease_until: null,
     started_at: null,
     host_seq: -1,
     bundle: null,
