@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { ModelDialect } from '../task/work-order.ts';
+import { EgressRule } from './egress.ts';
+import { Glob } from './glob.ts';
+import { LimitsFile } from './limits-file.ts';
+import { Duration } from './units.ts';
+import { readYaml } from './yaml-document.ts';
+
+const name = (what: string) => z.string().min(1).max(200).describe(what);
+const price = z.number().nonnegative().describe('US dollars per million tokens');
+const ImageReference = z
+  .string()
+  .min(1)
+  .max(500)
+  .regex(/^[a-z0-9][\w./:@-]*$/i, 'must be an image reference')
+  .describe('an image reference, best as name@sha256:…');
+
+export const ModelEntry = z.strictObject({
+  name: name('the name repositories use and the endpoint knows'),
+  dialect: ModelDialect,
+  base_url: z
+    .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
+    .describe('the endpoint up to the dialect\'s own path, for example "https://api.anthropic.com/v1"'),
+  key_env: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9_]*$/, 'must be the name of an environment variable, not a key')
+    .optional()
+    .describe('the name of the environment variable that holds the key'),
+  price: z.strictObject({ input: price, output: price, cached_input: price.optional() }).optional(),
+});
+export type ModelEntry = z.infer<typeof ModelEntry>;
+
+/** The deployment's policy: what any task may do at most. policies/default.yaml is the commented form. */
+export const OperatorConfig = z.strictObject({
+  installations: z
+    .array(z.union([z.int().positive(), z.string().min(1)], { error: 'must be an installation id or an account login' }))
+    .default([])
+    .describe('installation ids or account logins that are served; nothing listed, nobody served'),
+  runtime: z
+    .strictObject({
+      allow: z
+        .array(z.enum(['runsc', 'runc']))
+        .min(1)
+        .default(['runsc']),
+      max_age: Duration.default(400 * 86_400_000).describe('the oldest runsc release to be used, as "400 days"'),
+      exceptions: z.array(z.string().min(1)).default([]).describe('runsc versions that may be older'),
+    })
+    .prefault({}),
+  images: z
+    .strictObject({
+      default: ImageReference.default('coatcheck-runner:latest'),
+      allowed: z.array(ImageReference).default([]).describe('images that repositories may name, by digest'),
+    })
+    .prefault({}),
+  egress: z
+    .strictObject({
+      presets: z.array(z.string().min(1)).default([]).describe('presets that are open in set-up for every repository'),
+      on_request: z.array(z.string().min(1)).default([]).describe('further presets that a repository may ask for'),
+      grants: z.array(EgressRule).default([]).describe('named permissions that a repository may ask for by id'),
+    })
+    .prefault({}),
+  limits: LimitsFile.default({}).describe('ceilings, and what a task gets where its repository asks for no less'),
+  daily: z
+    .strictObject({
+      tokens: z.int().positive().default(20_000_000).describe('tokens of one installation in one day (UTC)'),
+      cost_usd: z.number().positive().default(50).describe('cost of one installation in one day (UTC), in US dollars'),
+    })
+    .prefault({}),
+  models: z
+    .array(ModelEntry)
+    .min(1, 'name at least one model')
+    .refine((models) => new Set(models.map((m) => m.name)).size === models.length, 'two models have the same name'),
+  triggers: z
+    .strictObject({
+      label: z.string().min(1).max(50).default('coatcheck').describe('the label that starts a task'),
+      assignee: z
+        .string()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe('the login of a machine user whose assignment starts a task, or null'),
+    })
+    .prefault({}),
+  protect: z.array(Glob).default([]).describe('globs of paths to protect besides the default ones'),
+  yardstick: z
+    .strictObject({
+      tests: z.array(Glob).default([]).describe('globs of test files besides the default ones'),
+      definitions: z.array(Glob).default([]).describe('globs of command definitions besides the default ones'),
+    })
+    .prefault({}),
+});
+export type OperatorConfig = z.infer<typeof OperatorConfig>;
+
+/**
+ * Reads the deployment's policy file.
+ * @throws CoatcheckError `configuration_invalid` with all problems, each with file, line, column and what is allowed.
+ */
+export const parseOperatorConfig = (text: string, file: string): OperatorConfig => readYaml(text, file, OperatorConfig).value;
+
+/** Whether the operator serves this installation: by its id, or by its account's login in any case. */
+export function servesInstallation(operator: OperatorConfig, installation: { id: number; login: string }): boolean {
+  const login = installation.login.toLowerCase();
+  return operator.installations.some((entry) =>
+    typeof entry === 'number' ? entry === installation.id : entry.toLowerCase() === login,
+  );
+}
