@@ -1,0 +1,23 @@
+/**
+ * The part of the environment that set-up needs before Node 24 and with it `src/config.ts` can run.
+ * These two are the only readers of `process.env` in the product.
+ */
+import { delimiter, dirname } from 'node:path';
+
+/** Bundle of certificate authorities that this machine's Node trusts beyond its own, if any. */
+export const extraAuthoritiesFile = () => process.env['NODE_EXTRA_CA_CERTS'] ?? null;
+
+/**
+ * The environment of a child, with the folder of `node` first in PATH: whatever it starts by name finds Node 24.
+ * @param {string} node
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function childEnvironment(node) {
+  return { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env['PATH'] ?? '/usr/bin:/bin'}` };
+}
+
+/**
+ * The environment for package managers: nothing asks questions, messages are in English.
+ * @returns {NodeJS.ProcessEnv}
+ */
+export const quietEnvironment = () => ({ ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' });
