@@ -41,11 +41,17 @@ export interface ExecOptions {
   readonly signal: AbortSignal;
   /** Called with each chunk as it arrives, up to `outputLimit` in all. */
   readonly onOutput?: (chunk: Buffer) => void;
+  /**
+   * What the command leaves running stays, until the next command without `keep` ends or the sandbox is closed; and it does
+   * not wait for its turn. Without `keep`, commands run one after another and nothing outlives them.
+   */
+  readonly keep?: boolean;
 }
 
 export interface ExecResult {
   readonly end: CommandEnd;
   readonly exitCode: number | null;
+  /** The first `outputLimit` bytes of each; `stdout` is empty for a `stream`. */
   readonly stdout: Buffer;
   readonly stderr: Buffer;
   /** stdout and stderr in order of arrival, head and tail kept, a mark where something was cut. */

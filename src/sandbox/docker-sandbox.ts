@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import { CoatcheckError, errorText } from '../errors.ts';
+import { AGENT } from './container-options.ts';
+import { type DeathWatch, watchDeath } from './death.ts';
+import { type Engine, statusOf } from './engine.ts';
+import { openExec } from './exec-channel.ts';
+import { watchMemory } from './memory-watch.ts';
+import { reap, reapKept, wrapped } from './reaping.ts';
+import { removeContainer } from './removal.ts';
+import { type Ground, type Run, runCommand } from './run-command.ts';
+import { type CauseOfDeath, type ExecOptions, type ExecResult, type Sandbox, type SandboxFacts, WORK_TREE } from './sandbox.ts';
+import { TRUST_ENVIRONMENT, writeTrust } from './trust.ts';
+
+/** Bytes of stderr kept of a command whose stdout is a stream. */
+const STREAM_ERRORS = 64 * 1024;
+/** How long a killed sandbox may take to be dead before nobody waits for it any longer. Usually 0.2 to 0.7 s. */
+const DEATH_MS = 10_000;
+
+export interface DockerSandboxParts {
+  readonly engine: Engine;
+  readonly container: Docker.Container;
+  /** The sandbox's process on the host. */
+  readonly pid: number;
+  readonly facts: SandboxFacts;
+  /** RLIMIT_NOFILE of every command. */
+  readonly openFiles: number;
+  readonly outputBudget: number;
+  readonly log: (line: string) => void;
+  readonly onClosed: () => void;
+}
+
+/** A started container as a `Sandbox`. Commands run one after another, but for those with `keep`. */
+export class DockerSandbox implements Sandbox {
+  readonly id: string;
+  readonly facts: SandboxFacts;
+  readonly died: Promise<CauseOfDeath>;
+  readonly #parts: DockerSandboxParts;
+  readonly #death: DeathWatch;
+  readonly #memory: ReturnType<typeof watchMemory>;
+  #turn: Promise<unknown> = Promise.resolve();
+  #dead = false;
+  #trust: Readonly<Record<string, string>> = {};
+  #closing: Promise<void> | null = null;
+
+  constructor(parts: DockerSandboxParts) {
+    this.#parts = parts;
+    this.id = parts.container.id;
+    this.facts = parts.facts;
+    this.#death = watchDeath(parts.engine, parts.container);
+    this.died = this.#death.died;
+    this.#memory = watchMemory(parts.pid, () => void this.#kill('out_of_memory'));
+    if (this.#memory === null) parts.log(`sandbox ${this.id.slice(0, 12)}: its memory counter cannot be read from here`);
+    void this.died.then(() => {
+      this.#dead = true;
+      this.#memory?.close();
+    });
+  }
+
+  async exec(options: ExecOptions): Promise<ExecResult> {
+    return await this.#run(options, options);
+  }
+
+  stream(options: Omit<ExecOptions, 'outputLimit' | 'onOutput'>): { stdout: PassThrough; done: Promise<ExecResult> } {
+    const stdout = new PassThrough();
+    // A reader that is not there yet must not turn an early end into an uncaught error; one that reads sees it all the same.
+    stdout.on('error', () => {});
+    const gone = new AbortController();
+    stdout.once('close', () => gone.abort());
+    const onStdout = async (bytes: Buffer) => {
+      if (stdout.destroyed) return;
+      if (!stdout.write(Buffer.from(bytes))) await once(stdout, 'drain', { signal: gone.signal }).catch(() => {});
+    };
+    const signal = AbortSignal.any([options.signal, gone.signal]);
+    const done = this.#run({ ...options, signal }, { outputLimit: STREAM_ERRORS, onStdout }).then(
+      (result) => {
+        if (result.end === 'exited') stdout.end();
+        else stdout.destroy(new CoatcheckError('stream_cut', `The stream from the sandbox was cut: ${result.end}.`, ''));
+        return result;
+      },
+      (thrown: unknown) => {
+        stdout.destroy(thrown instanceof Error ? thrown : new Error(errorText(thrown)));
+        throw thrown;
+      },
+    );
+    done.catch(() => {});
+    return { stdout, done };
+  }
+
+  async trust(authority: string): Promise<void> {
+    await writeTrust(this.#parts.engine, this.#parts.container, authority);
+    this.#trust = TRUST_ENVIRONMENT;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close().catch((thrown: unknown) => {
+      this.#closing = null;
+      throw thrown;
+    });
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#death.expect('closed');
+    this.#memory?.close();
+    await removeContainer(this.#parts.engine, this.#parts.container);
+    this.#death.end();
+    this.#parts.onClosed();
+  }
+
+  async #run(options: Omit<ExecOptions, 'outputLimit' | 'onOutput'>, sink: Pick<Run, 'outputLimit' | 'onOutput' | 'onStdout'>) {
+    const keep = options.keep === true ? randomUUID() : null;
+    const before = this.#turn;
+    const { promise: turn, resolve: release } = Promise.withResolvers<void>();
+    if (keep === null) {
+      this.#turn = Promise.all([before, turn]);
+      await Promise.race([before, aborted(options.signal)]);
+    }
+    try {
+      const { openFiles } = this.#parts;
+      const { command, env } = wrapped({ command: options.command, cwd: options.cwd ?? WORK_TREE, openFiles }, keep);
+      const call = { command, cwd: '/', env: { ...this.#trust, ...options.env, ...env } };
+      const { stdin, timeoutMs, signal } = options;
+      const { outputLimit, onOutput, onStdout } = sink;
+      return await runCommand(this.#ground(keep), { call, stdin, timeoutMs, signal, outputLimit, onOutput, onStdout });
+    } finally {
+      release();
+    }
+  }
+
+  #ground(keep: string | null): Ground {
+    const { engine, container, outputBudget } = this.#parts;
+    return {
+      open: (call) => openExec(engine, container, { ...call, user: AGENT }),
+      died: this.died,
+      reap: () => (keep === null ? reap(engine, container) : reapKept(engine, container, keep)),
+      kill: () => this.#kill('killed'),
+      alive: () => this.#alive(),
+      outputBudget,
+    };
+  }
+
+  async #alive(): Promise<boolean> {
+    if (this.#dead) return false;
+    if (this.#memory?.check() === true) return false;
+    try {
+      const { State } = await this.#parts.engine.call('tell whether a sandbox lives', (abortSignal) =>
+        this.#parts.container.inspect({ abortSignal }),
+      );
+      return State.Running;
+    } catch (thrown) {
+      if (statusOf(thrown) === null) throw thrown;
+      return false;
+    }
+  }
+
+  async #kill(cause: CauseOfDeath): Promise<void> {
+    this.#death.expect(cause);
+    try {
+      await this.#parts.engine.call('kill a sandbox', (abortSignal) => this.#parts.container.kill({ abortSignal }));
+    } catch (thrown) {
+      // 404 and 409: it is dead already.
+      if (statusOf(thrown) === null) this.#parts.log(`sandbox ${this.id.slice(0, 12)}: ${errorText(thrown)}`);
+    }
+    await Promise.race([this.died, delay(DEATH_MS, undefined, { ref: false })]);
+  }
+}
+
+/** Resolves when the signal ends, at once when it has. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}

@@ -1,0 +1,55 @@
+import type Docker from 'dockerode';
+import { AGENT } from './container-options.ts';
+import type { Engine } from './engine.ts';
+import { type ExecCall, runOwn } from './exec-channel.ts';
+
+// `kill … -1` reaches every process of the agent's user but the caller; the relay and process 1 are other users'.
+// Everything is stopped before anything is killed: a fork bomb fills each place that a death makes free, but it cannot
+// fork while it is at its limit and at a halt. Rounds repeat, as a process that forks at the same moment slips through one.
+const KILL_ALL =
+  'n=0; while [ $n -lt 5 ] && kill -STOP -1 2>/dev/null; do n=$((n+1)); done; ' +
+  'n=0; while [ $n -lt 200 ] && kill -KILL -1 2>/dev/null; do n=$((n+1)); done';
+
+// The relay needs more open files than a task may be given, so the task's own limit is set here.
+const INTO = 'cd "$1" || exit 126; ulimit -n "$2"; shift 2';
+
+/**
+ * The first process of every command: runs it in a session of its own, then kills whatever the agent's user still runs,
+ * then passes the exit code on. One shell does this faster than a second exec would (30 ms against 70 ms).
+ * A command may kill this shell; that shows as an exit code of 128 or more, and `reap` follows from outside.
+ */
+const WRAPPER = `${INTO}; exec 3<&0; setsid "$@" <&3 3<&- & exec </dev/null 3<&-; wait $!; code=$?; ${KILL_ALL}; exit $code`;
+
+/** The same for a command with `keep`: nothing is killed after it. */
+const KEEPING_WRAPPER = `${INTO}; exec setsid --wait "$@"`;
+
+/** Environment variable by which the processes of one `keep` command are told from others. */
+const MARK = 'COATCHECK_COMMAND';
+
+/**
+ * The command as it is really started, and what to add to its environment.
+ * @param keep a name for a command that keeps what it leaves running, null for any other
+ */
+export function wrapped(
+  { command, cwd, openFiles }: { command: readonly string[]; cwd: string; openFiles: number },
+  keep: string | null,
+): Pick<ExecCall, 'command' | 'env'> {
+  const wrapper = keep === null ? WRAPPER : KEEPING_WRAPPER;
+  const argv = ['/bin/sh', '-c', wrapper, 'coatcheck', cwd, String(openFiles), ...command];
+  return { command: argv, env: keep === null ? {} : { [MARK]: keep } };
+}
+
+const REAP_MS = 5000;
+
+/** Kills every process of the agent's user, from outside; false when the guest does not answer. */
+export async function reap(engine: Engine, container: Docker.Container): Promise<boolean> {
+  const done = await runOwn(engine, container, { user: AGENT, command: ['/bin/sh', '-c', KILL_ALL], ms: REAP_MS });
+  return done !== null;
+}
+
+/** Kills the processes of one `keep` command, found by their environment; false when the guest does not answer. */
+export async function reapKept(engine: Engine, container: Docker.Container, keep: string): Promise<boolean> {
+  const script = `for p in /proc/[0-9]*; do grep -qzx '${MARK}=${keep}' $p/environ 2>/dev/null && kill -9 \${p#/proc/}; done; :`;
+  const done = await runOwn(engine, container, { user: AGENT, command: ['/bin/sh', '-c', script], ms: REAP_MS });
+  return done !== null;
+}
