@@ -5,6 +5,8 @@ import { snapshotIssue } from './snapshot.ts';
 import { asksToStop } from './stop-command.ts';
 import type { RefusedTrigger, Trigger, TriggerSettings } from './trigger.ts';
 
+export type { Trigger, TriggerSettings } from './trigger.ts';
+
 const ignored = (why: string): Trigger => ({ kind: 'ignored', why });
 const sameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 
