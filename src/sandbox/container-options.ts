@@ -20,6 +20,8 @@ const HEADROOM_BYTES = 128 * MiB;
 /** gVisor's host threads count too, and reaching this limit crashes it: only a backstop behind RLIMIT_NPROC. */
 const PIDS_BACKSTOP = 4096;
 
+/** Processes beyond the task's limit that only our own execs may start: what kills a fork bomb must itself be able to start. */
+const RESERVED_PROCESSES = 16;
 /** What the relay needs; commands get the task's own limit when they are started. */
 const RELAY_FILES = 4096;
 
@@ -61,6 +63,7 @@ export function containerOptions(spec: SandboxSpec, imageId: string, owner: Owne
   const { limits, doorDirectory } = spec;
   checkSizes(limits);
   const openFiles = Math.max(limits.openFiles, RELAY_FILES);
+  const processes = limits.processes + RESERVED_PROCESSES;
   return {
     Image: imageId,
     Hostname: hostnameOf(owner.deployment),
@@ -83,7 +86,7 @@ export function containerOptions(spec: SandboxSpec, imageId: string, owner: Owne
       NanoCpus: Math.round(limits.cpus * 1e9),
       ShmSize: SHM_BYTES,
       Ulimits: [
-        { Name: 'nproc', Soft: limits.processes, Hard: limits.processes },
+        { Name: 'nproc', Soft: processes, Hard: processes },
         { Name: 'nofile', Soft: openFiles, Hard: openFiles },
         { Name: 'core', Soft: 0, Hard: 0 },
       ],

@@ -9,7 +9,7 @@ import { type DeathWatch, watchDeath } from './death.ts';
 import { type Engine, statusOf } from './engine.ts';
 import { openExec } from './exec-channel.ts';
 import { watchMemory } from './memory-watch.ts';
-import { reap, reapKept, wrapped } from './reaping.ts';
+import { type CommandLimits, reap, reapKept, wrapped } from './reaping.ts';
 import { removeContainer } from './removal.ts';
 import { type Ground, type Run, runCommand } from './run-command.ts';
 import { type CauseOfDeath, type ExecOptions, type ExecResult, type Sandbox, type SandboxFacts, WORK_TREE } from './sandbox.ts';
@@ -26,8 +26,7 @@ export interface DockerSandboxParts {
   /** The sandbox's process on the host. */
   readonly pid: number;
   readonly facts: SandboxFacts;
-  /** RLIMIT_NOFILE of every command. */
-  readonly openFiles: number;
+  readonly limits: CommandLimits;
   readonly outputBudget: number;
   readonly log: (line: string) => void;
   readonly onClosed: () => void;
@@ -120,8 +119,8 @@ export class DockerSandbox implements Sandbox {
       await Promise.race([before, aborted(options.signal)]);
     }
     try {
-      const { openFiles } = this.#parts;
-      const { command, env } = wrapped({ command: options.command, cwd: options.cwd ?? WORK_TREE, openFiles }, keep);
+      const { limits } = this.#parts;
+      const { command, env } = wrapped({ command: options.command, cwd: options.cwd ?? WORK_TREE, limits }, keep);
       const call = { command, cwd: '/', env: { ...this.#trust, ...options.env, ...env } };
       const { stdin, timeoutMs, signal } = options;
       const { outputLimit, onOutput, onStdout } = sink;

@@ -52,8 +52,8 @@ export function openDocker(options: DockerOptions): SandboxDriver {
       try {
         const { pid, facts } = await start(engine, container, spec, runtime, signal);
         const onClosed = () => open.delete(sandbox);
-        const { openFiles } = spec.limits;
-        const sandbox: Sandbox = new DockerSandbox({ engine, container, pid, facts, openFiles, outputBudget, log, onClosed });
+        const { limits } = spec;
+        const sandbox: Sandbox = new DockerSandbox({ engine, container, pid, facts, limits, outputBudget, log, onClosed });
         open.add(sandbox);
         return sandbox;
       } catch (thrown) {

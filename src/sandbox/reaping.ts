@@ -1,4 +1,5 @@
 import type Docker from 'dockerode';
+import type { SandboxLimits } from '../policy/limits.ts';
 import { AGENT } from './container-options.ts';
 import type { Engine } from './engine.ts';
 import { type ExecCall, runOwn } from './exec-channel.ts';
@@ -10,8 +11,9 @@ const KILL_ALL =
   'n=0; while [ $n -lt 5 ] && kill -STOP -1 2>/dev/null; do n=$((n+1)); done; ' +
   'n=0; while [ $n -lt 200 ] && kill -KILL -1 2>/dev/null; do n=$((n+1)); done';
 
-// The relay needs more open files than a task may be given, so the task's own limit is set here.
-const INTO = 'cd "$1" || exit 126; ulimit -n "$2"; shift 2';
+// The container's own limits are higher than the task's (see `containerOptions`), so the task's are set here; dash calls
+// RLIMIT_NPROC `-p`.
+const INTO = 'cd "$1" || exit 126; ulimit -n "$2"; ulimit -p "$3"; shift 3';
 
 /**
  * The first process of every command: runs it in a session of its own, then kills whatever the agent's user still runs,
@@ -19,6 +21,8 @@ const INTO = 'cd "$1" || exit 126; ulimit -n "$2"; shift 2';
  * A command may kill this shell; that shows as an exit code of 128 or more, and `reap` follows from outside.
  */
 const WRAPPER = `${INTO}; exec 3<&0; setsid "$@" <&3 3<&- & exec </dev/null 3<&-; wait $!; code=$?; ${KILL_ALL}; exit $code`;
+
+export type CommandLimits = Pick<SandboxLimits, 'openFiles' | 'processes'>;
 
 /** The same for a command with `keep`: nothing is killed after it. */
 const KEEPING_WRAPPER = `${INTO}; exec setsid --wait "$@"`;
@@ -31,25 +35,34 @@ const MARK = 'COATCHECK_COMMAND';
  * @param keep a name for a command that keeps what it leaves running, null for any other
  */
 export function wrapped(
-  { command, cwd, openFiles }: { command: readonly string[]; cwd: string; openFiles: number },
+  { command, cwd, limits }: { command: readonly string[]; cwd: string; limits: CommandLimits },
   keep: string | null,
 ): Pick<ExecCall, 'command' | 'env'> {
   const wrapper = keep === null ? WRAPPER : KEEPING_WRAPPER;
-  const argv = ['/bin/sh', '-c', wrapper, 'coatcheck', cwd, String(openFiles), ...command];
+  const argv = ['/bin/sh', '-c', wrapper, 'coatcheck', cwd, String(limits.openFiles), String(limits.processes), ...command];
   return { command: argv, env: keep === null ? {} : { [MARK]: keep } };
 }
 
 const REAP_MS = 5000;
+const REAP_TRIES = 3;
 
-/** Kills every process of the agent's user, from outside; false when the guest does not answer. */
-export async function reap(engine: Engine, container: Docker.Container): Promise<boolean> {
-  const done = await runOwn(engine, container, { user: AGENT, command: ['/bin/sh', '-c', KILL_ALL], ms: REAP_MS });
-  return done !== null;
+/** Kills every process of the agent's user, from outside; false when the guest does not do it. */
+export function reap(engine: Engine, container: Docker.Container): Promise<boolean> {
+  return runInside(engine, container, KILL_ALL);
 }
 
-/** Kills the processes of one `keep` command, found by their environment; false when the guest does not answer. */
-export async function reapKept(engine: Engine, container: Docker.Container, keep: string): Promise<boolean> {
-  const script = `for p in /proc/[0-9]*; do grep -qzx '${MARK}=${keep}' $p/environ 2>/dev/null && kill -9 \${p#/proc/}; done; :`;
-  const done = await runOwn(engine, container, { user: AGENT, command: ['/bin/sh', '-c', script], ms: REAP_MS });
-  return done !== null;
+/** Kills the processes of one `keep` command, found by their environment; false when the guest does not do it. */
+export function reapKept(engine: Engine, container: Docker.Container, keep: string): Promise<boolean> {
+  const isOne = `grep -qzx '${MARK}=${keep}' $p/environ 2>/dev/null`;
+  return runInside(engine, container, `for p in /proc/[0-9]*; do ${isOne} && kill -KILL \${p#/proc/}; done`);
+}
+
+async function runInside(engine: Engine, container: Docker.Container, script: string): Promise<boolean> {
+  // A wrapper that does the same at this moment may stop or kill ours: then it is tried again.
+  for (let tries = 0; tries < REAP_TRIES; tries += 1) {
+    const command = ['/bin/sh', '-c', `${script}; exit 0`];
+    const done = await runOwn(engine, container, { user: AGENT, command, ms: REAP_MS / (REAP_TRIES - tries) });
+    if (done?.code === 0) return true;
+  }
+  return false;
 }
