@@ -1,0 +1,50 @@
+/**
+ * `npm test [-- PATH…]`, `npm run test:unit`, `npm run contract:github`.
+ *
+ * Without arguments: static checks, then unit tests, then those on real parts (Docker, Redis, root), then a look for
+ * what they left behind. With paths: the test files below them. The last line is `N passed, N failed, N skipped`.
+ */
+import { globSync } from 'node:fs';
+import { checkLeaks, ownTemporaryFolder } from './runner/leaks.ts';
+import { emptyOutcome, summary } from './runner/outcome.ts';
+import { runFiles } from './runner/run-files.ts';
+import { staticChecks } from './runner/static-checks.ts';
+
+/** Folders of tests on real parts; they share the machine's processors, so one file runs at a time. */
+const REAL = /^test\/(?:e2e|contract|escape|faults)\//;
+const UNIT = { concurrency: 2, timeoutMs: 60_000 };
+const ON_REAL_PARTS = { concurrency: 1, timeoutMs: 8 * 60_000 };
+
+process.chdir(`${import.meta.dirname}/..`);
+const args = process.argv.slice(2);
+const unitOnly = args.includes('--unit');
+const onGitHub = args.includes('--github');
+const paths = onGitHub ? ['test/contract'] : args.filter((arg) => !arg.startsWith('--'));
+if (onGitHub) process.env['COATCHECK_CONTRACT'] = 'github';
+
+const below = (file: string): boolean =>
+  paths.length === 0 || paths.some((path) => file === path || file.startsWith(`${path.replace(/\/$/, '')}/`));
+const files = globSync('test/**/*.test.ts', { exclude: ['test/samples/**'] })
+  .filter(below)
+  .sort();
+const start = performance.now();
+const since = Math.floor(Date.now() / 1000);
+const outcome = emptyOutcome();
+const folder = ownTemporaryFolder();
+
+if (!unitOnly && paths.length === 0) await staticChecks(outcome);
+await runFiles(
+  files.filter((file) => !REAL.test(file)),
+  { ...UNIT, outcome },
+);
+if (!unitOnly)
+  await runFiles(
+    files.filter((file) => REAL.test(file)),
+    { ...ON_REAL_PARTS, outcome },
+  );
+await checkLeaks(folder, since, outcome);
+
+if (files.length === 0) outcome.failed.push({ name: 'test files', text: `none below ${paths.join(', ')}` });
+const { text, ok } = summary(outcome, process.env['CI'] === 'true');
+console.log(`\n${((performance.now() - start) / 1000).toFixed(1)} s in all\n\n${text}`);
+process.exitCode = ok ? 0 : 1;
