@@ -1,0 +1,34 @@
+/**
+ * The forge as a process of its own:
+ *
+ *   node test/forge/main.ts --port 0 --directory DIR [--token-form short|long] [--end-with-stdin] [--json]
+ *
+ * Prints one line of JSON when ready. Ends on SIGTERM and SIGINT and, with `--end-with-stdin`, when its parent is gone.
+ */
+import { parseArgs } from 'node:util';
+import { serve } from './server.ts';
+
+const { values } = parseArgs({
+  options: {
+    port: { type: 'string', default: '0' },
+    directory: { type: 'string' },
+    'token-form': { type: 'string', default: 'short' },
+    'end-with-stdin': { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+if (values.directory === undefined) throw new Error('--directory DIR is needed: where the repositories are kept');
+
+const forge = await serve({
+  port: Number(values.port),
+  directory: values.directory,
+  tokenForm: values['token-form'] === 'long' ? 'long' : 'short',
+});
+process.stdout.write(`${JSON.stringify({ url: forge.url, api: `${forge.url}/api/v3`, pid: process.pid })}\n`);
+
+const end = () => {
+  void forge.close().then(() => process.exit(0));
+};
+process.once('SIGTERM', end);
+process.once('SIGINT', end);
+if (values['end-with-stdin']) process.stdin.resume().once('end', end).once('error', end);
