@@ -9,6 +9,7 @@ import { type DeathWatch, watchDeath } from './death.ts';
 import { type Engine, statusOf } from './engine.ts';
 import { openExec } from './exec-channel.ts';
 import { watchMemory } from './memory-watch.ts';
+import { processStarted } from './owner.ts';
 import { type CommandLimits, reap, reapKept, wrapped } from './reaping.ts';
 import { removeContainer } from './removal.ts';
 import { type Ground, type Run, runCommand } from './run-command.ts';
@@ -40,6 +41,8 @@ export class DockerSandbox implements Sandbox {
   readonly #parts: DockerSandboxParts;
   readonly #death: DeathWatch;
   readonly #memory: ReturnType<typeof watchMemory>;
+  /** Start time of the sandbox's process; null when the engine's processes are not seen from here. */
+  readonly #started: string | null;
   #turn: Promise<unknown> = Promise.resolve();
   #dead = false;
   #trust: Readonly<Record<string, string>> = {};
@@ -49,6 +52,7 @@ export class DockerSandbox implements Sandbox {
     this.#parts = parts;
     this.id = parts.container.id;
     this.facts = parts.facts;
+    this.#started = processStarted(parts.pid);
     this.#death = watchDeath(parts.engine, parts.container);
     this.died = this.#death.died;
     this.#memory = watchMemory(parts.pid, () => void this.#kill('out_of_memory'));
@@ -143,8 +147,9 @@ export class DockerSandbox implements Sandbox {
   }
 
   async #alive(): Promise<boolean> {
-    if (this.#dead) return false;
-    if (this.#memory?.check() === true) return false;
+    if (this.#dead || this.#memory?.check() === true) return false;
+    // The engine hears of a death later than the host's kernel does.
+    if (this.#started !== null && processStarted(this.#parts.pid) !== this.#started) return false;
     try {
       const { State } = await this.#parts.engine.call('tell whether a sandbox lives', (abortSignal) =>
         this.#parts.container.inspect({ abortSignal }),

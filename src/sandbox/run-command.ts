@@ -19,7 +19,7 @@ export interface Ground {
   reap(): Promise<boolean>;
   /** Kills the sandbox; resolves when it is dead. */
   kill(): Promise<void>;
-  /** Whether the sandbox still lives; asked after an exit code that a death also gives. */
+  /** Whether the sandbox still lives; asked after every exit code but 0. */
   alive(): Promise<boolean>;
   /** Bytes of output after which a command is killed. */
   readonly outputBudget: number;
@@ -141,10 +141,11 @@ export async function runCommand(ground: Ground, run: Run): Promise<ExecResult> 
     if (first === 'flooded') return done('exited', 137, `\n[killed after ${output.total} bytes of output]\n`);
     if (first === 'timed_out' || first === 'aborted') return done(first);
     const code = await channel.exitCode();
-    if (code !== null && code < 128) return done('exited', code);
-    // A dying sandbox ends its commands with such a code first; and a wrapper that was killed could not clean up.
-    if (!(await ground.alive()) || code === null) return done('sandbox_died');
-    if (!(await ground.reap())) await ground.kill();
+    if (code === 0) return done('exited', code);
+    // A dying sandbox first ends its commands, with whatever code.
+    if (code === null || !(await ground.alive())) return done('sandbox_died');
+    // The wrapper was killed, or so was the command: it is not known here, and a killed wrapper could not clean up.
+    if (code >= 128 && !(await ground.reap())) await ground.kill();
     return done('exited', code);
   } finally {
     clearTimeout(timer);
