@@ -16,6 +16,7 @@ export const Glob = z
 /** Whether a path of the repository matches one of the globs. Dot files match like others; case does not matter. */
 export function pathMatcher(globs: readonly string[]): (path: string) => boolean {
   // A path on a file system that ignores case is the same file under any case: match the wider way.
-  const isMatch = picomatch([...globs], { dot: true, nocase: true, noextglob: true, nonegate: true });
+  // `s`: a line break in a name must not take the name out of a glob's reach.
+  const isMatch = picomatch([...globs], { dot: true, flags: 'is', noextglob: true, nonegate: true });
   return (path) => globs.length > 0 && isMatch(path);
 }

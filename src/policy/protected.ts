@@ -60,5 +60,8 @@ export const protectedPaths = (...added: readonly (readonly string[])[]): string
 /** Those of the changed paths that are protected, in their order. */
 export function protectedAmong(paths: readonly string[], globs: readonly string[] = PROTECTED_PATHS): string[] {
   const isProtected = pathMatcher(globs);
-  return paths.filter((path) => isProtected(path.normalize('NFC')));
+  return paths.filter((path) => isProtected(path) || isProtected(plain(path)));
 }
+
+/** As file systems that fold names see a path: compatibility forms united, invisible characters gone. */
+const plain = (path: string): string => path.normalize('NFKC').replace(/\p{Default_Ignorable_Code_Point}/gu, '');

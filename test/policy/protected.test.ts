@@ -28,6 +28,11 @@ test('what runs with rights, decides on review or instructs agents is protected,
     '.gitattributes',
     'a/.gitattributes',
     '.devcontainer/devcontainer.json',
+    '.github/workflows/a\nb.yml',
+    'a\n/.vscode/b\u2028c',
+    '.cl\u200caude/settings.json',
+    '.v\uff53code/tasks.json',
+    '\ud83e\udd8a/.mcp.json',
   ]) {
     assert.deepEqual(protectedAmong([path]), [path]);
   }
