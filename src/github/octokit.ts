@@ -1,6 +1,7 @@
 import Bottleneck from 'bottleneck';
 import type { Logger } from 'pino';
 import { Probot, ProbotOctokit } from 'probot';
+import { statusOf } from './failure.ts';
 import { boundedFetch, type Fetch } from './fetch.ts';
 
 export type Octokit = ProbotOctokit;
@@ -78,19 +79,18 @@ export function openOctokits({ appId, privateKey, baseUrl, log, fetch, timeoutMs
   app.catch(() => undefined); // whoever asks for it gets the error
   return {
     app: () => app,
-    anonymous: () => harmless(new Base({ auth: undefined })),
+    anonymous: () => harmless(new Base({ authStrategy: undefined })),
     withToken(id, token) {
-      const octokit = harmless(new Base({ auth: undefined, throttleId: id }));
+      const octokit = harmless(new Base({ authStrategy: undefined, throttleId: id }));
       octokit.hook.wrap('request', async (send, options) => {
-        const withAuthorization = (value: string) => ({
-          ...options,
-          headers: { ...options.headers, authorization: `token ${value}` },
-        });
+        // Hooks further in see this same object, not one that is passed on: so it is changed.
+        options.headers.authorization = `token ${await token(false)}`;
         try {
-          return await send(withAuthorization(await token(false)));
+          return await send(options);
         } catch (error) {
-          if (!(error instanceof Error && 'status' in error && error.status === 401)) throw error;
-          return await send(withAuthorization(await token(true)));
+          if (statusOf(error) !== 401) throw error;
+          options.headers.authorization = `token ${await token(true)}`;
+          return await send(options);
         }
       });
       return octokit;

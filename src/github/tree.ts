@@ -12,21 +12,21 @@ export interface TreeEntry {
   size: number | null;
 }
 
-/** One level of a tree, by the id of a tree or commit. `complete` is false when GitHub has cut the list. */
-export async function readTree(
-  { octokit, at, signal }: Access,
-  sha: string,
-): Promise<{ entries: TreeEntry[]; complete: boolean }> {
+/**
+ * One level of a tree, by the id of a tree or commit.
+ * @throws CoatcheckError `tree_too_large` when GitHub does not give the whole list (100,000 entries or 7 MB).
+ */
+export async function readTree({ octokit, at, signal }: Access, sha: string): Promise<TreeEntry[]> {
   return call('Reading a folder of the repository', signal, async () => {
     const { data } = await octokit.rest.git.getTree({ ...at, tree_sha: sha });
-    const entries = data.tree.map((entry) => ({
-      path: entry.path,
-      mode: entry.mode,
-      type: entry.type,
-      sha: entry.sha,
-      size: entry.size ?? null,
-    }));
-    return { entries, complete: !data.truncated };
+    if (data.truncated) {
+      throw new CoatcheckError(
+        'tree_too_large',
+        'A folder of the repository has too many entries to be read.',
+        'Split the folder.',
+      );
+    }
+    return data.tree.map(({ path, mode, type, sha, size }) => ({ path, mode, type, sha, size: size ?? null }));
   });
 }
 
@@ -35,8 +35,7 @@ export async function findEntry(access: Access, sha: string, path: string): Prom
   let tree = sha;
   const names = path.split('/');
   for (const [depth, name] of names.entries()) {
-    const { entries } = await readTree(access, tree);
-    const entry = entries.find((candidate) => candidate.path === name);
+    const entry = (await readTree(access, tree)).find((candidate) => candidate.path === name);
     if (entry === undefined) return null;
     if (depth === names.length - 1) return { ...entry, path };
     if (entry.type !== 'tree') return null;
