@@ -1,0 +1,49 @@
+import { lookup } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { addressProblem } from '../policy/address.ts';
+import type { EgressRule } from '../policy/egress.ts';
+import { Refusal } from './refusal.ts';
+
+type Hosts = Readonly<Record<string, string>>;
+interface Resolved {
+  readonly address: string;
+  readonly family: number;
+}
+
+/**
+ * A lookup for one rule: asks once, checks every answer, and gives the checked addresses to the dialler itself, so
+ * that no second answer can slip in between. One refused address among several refuses them all.
+ */
+export function checkedLookup(rule: EgressRule, hosts: Hosts): LookupFunction {
+  return (name, options, callback) => {
+    const answer = (problem: Error | null, found: readonly Resolved[]) => {
+      const error = problem === null ? firstRefusal(name, found, rule) : unresolved(name, problem);
+      const first = found[0];
+      if (error !== null || first === undefined) callback(error ?? new Refusal(502, `${name} has no address`), '', 0);
+      else if (options.all === true) callback(null, [...found]);
+      else callback(null, first.address, first.family);
+    };
+    const fixed = Object.hasOwn(hosts, name) ? hosts[name] : undefined;
+    if (fixed !== undefined) answer(null, [{ address: fixed, family: isIP(fixed) }]);
+    else lookup(name, { all: true, verbatim: true }, answer);
+  };
+}
+
+/** Node dials an address without a lookup, so a host that is one is checked before. @throws Refusal 403 */
+export function checkLiteral(host: string, rule: EgressRule): void {
+  if (isIP(host) === 0) return;
+  const refusal = firstRefusal(host, [{ address: host, family: isIP(host) }], rule);
+  if (refusal !== null) throw refusal;
+}
+
+function firstRefusal(name: string, found: readonly Resolved[], rule: EgressRule): Refusal | null {
+  for (const { address } of found) {
+    const problem = addressProblem(address, rule.privateAddresses);
+    if (problem !== null)
+      return new Refusal(403, `${name} is at ${address}, which is ${problem} and not opened by rule ${rule.id}`, address);
+  }
+  return null;
+}
+
+const unresolved = (name: string, problem: Error): Refusal =>
+  new Refusal(502, `${name} could not be resolved (${problem.message})`);

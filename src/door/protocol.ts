@@ -1,0 +1,65 @@
+/**
+ * What passes between the door's process and its host: JSON lines, configuration and commands on its stdin, reports
+ * on its stdout. The process handles hostile bytes, so the host believes its reports only as far as these schemas go.
+ */
+import { z } from 'zod';
+import { DoorPhase, EgressRule } from '../policy/egress.ts';
+
+/** Longest line of the protocol, either way. Bytes. */
+export const LINE_LIMIT = 4 * 1024 * 1024;
+
+export const DoorStateMessage = z.union([
+  z.strictObject({ phase: z.enum(['setup', 'verify', 'shut']) }),
+  z.strictObject({
+    phase: z.literal('agent'),
+    model: z.strictObject({ url: z.url({ protocol: /^https?$/ }), key: z.string().regex(/^[\x21-\x7e]+$/) }).nullable(),
+  }),
+]);
+
+/** The first line. */
+export const DoorConfiguration = z.strictObject({
+  socket: z.string(),
+  rules: z.array(EgressRule),
+  gitSocket: z.string().nullable(),
+  authorities: z.string(),
+  upstreamProxy: z.url({ protocol: /^https?$/ }).nullable(),
+  hosts: z.record(z.string(), z.string()),
+});
+export type DoorConfiguration = z.infer<typeof DoorConfiguration>;
+
+/** Every line after it. */
+export const DoorCommand = z.discriminatedUnion('command', [
+  z.strictObject({ command: z.literal('set'), id: z.int(), state: DoorStateMessage }),
+  z.strictObject({ command: z.literal('close') }),
+]);
+export type DoorCommand = z.infer<typeof DoorCommand>;
+
+const text = z.string().max(8192);
+const count = z.number().nonnegative();
+
+export const DoorReport = z.discriminatedUnion('report', [
+  z.strictObject({ report: z.literal('ready'), authority: z.string().startsWith('-----BEGIN CERTIFICATE-----').max(8192) }),
+  z.strictObject({ report: z.literal('in_force'), id: z.int() }),
+  z.strictObject({
+    report: z.literal('decision'),
+    decision: z.strictObject({
+      n: z.int().nonnegative(),
+      phase: DoorPhase,
+      route: z.enum(['egress', 'git', 'model']),
+      method: text,
+      host: text,
+      port: z.int().min(0).max(65_535),
+      path: text,
+      verdict: z.enum(['allowed', 'refused', 'failed']),
+      rule: text.nullable(),
+      reason: text,
+      address: text.nullable(),
+      status: z.int().nullable(),
+      bytesUp: count,
+      bytesDown: count,
+      ms: count,
+    }),
+  }),
+  z.strictObject({ report: z.literal('closed') }),
+]);
+export type DoorReport = z.infer<typeof DoorReport>;

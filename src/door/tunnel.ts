@@ -1,0 +1,146 @@
+import type http from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { errorText } from '../errors.ts';
+import { addressedTunnel, type Inside } from './addressed.ts';
+import type { TaskAuthority } from './certificates.ts';
+import type { LedgerRow } from './ledger.ts';
+import { answerRaw, asSent, createDecidingServer, endRefused, type Parts, rowOf } from './listener.ts';
+import { Refusal, refusalText } from './refusal.ts';
+import { type Addressed, EgressRefusal } from './routes.ts';
+
+/** From a tunnel's opening, or its last answer, to the next whole request head. */
+const NEXT_REQUEST_MS = 30_000;
+/** First byte of a TLS handshake record: RFC 8446, section 5.1. */
+const HANDSHAKE = 0x16;
+
+/** An established tunnel: what is known of it, and its clock. */
+interface Tunnel {
+  readonly inside: Inside;
+  /** A request began, well-formed or not. */
+  begun(): void;
+  /** Its answer is complete. */
+  answered(): void;
+}
+
+/** Ends the TLS of CONNECT tunnels with the task's authority and decides each request inside. */
+export class Tunnels {
+  readonly #parts: Parts;
+  readonly #authority: TaskAuthority;
+  readonly #insides = new WeakMap<Duplex, Tunnel>();
+  readonly #server: http.Server;
+
+  constructor(parts: Parts, authority: TaskAuthority) {
+    this.#parts = parts;
+    this.#authority = authority;
+    this.#server = createDecidingServer(parts, (socket) => this.#insides.get(socket)?.inside ?? null);
+    this.#server.prependListener('request', (request, response) => {
+      const tunnel = this.#insides.get(request.socket);
+      tunnel?.begun();
+      response.once('finish', () => tunnel?.answered());
+    });
+    this.#server.prependListener('clientError', (error: NodeJS.ErrnoException, socket) => {
+      if (error.code?.startsWith('HPE_') === true) this.#insides.get(socket)?.begun();
+    });
+    this.#server.on('connect', (request, socket) => {
+      const inside = this.#insides.get(socket)?.inside ?? null;
+      this.#insides.get(socket)?.begun();
+      const refusal = new Refusal(405, 'a tunnel inside a tunnel is not possible');
+      endRefused(parts.ledger.open({ ...asSent(request, inside), phase: parts.gatekeeper.state.phase }), refusal);
+      answerRaw(socket, refusal);
+    });
+  }
+
+  /** Serves one CONNECT. */
+  open(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { gatekeeper, ledger, routes } = this.#parts;
+    const phase = gatekeeper.state.phase;
+    let row: LedgerRow | null = null;
+    socket.on('error', () => socket.destroy());
+    try {
+      const target = addressedTunnel(request);
+      row = ledger.open({ ...rowOf(target), phase });
+      routes.checkTunnel(gatekeeper.state, target);
+      this.#establish(target, row, socket, head);
+    } catch (thrown) {
+      if (!(thrown instanceof Refusal)) throw thrown;
+      endRefused(row ?? ledger.open({ ...asSent(request, null), phase }), thrown);
+      answerRaw(socket, thrown, thrown instanceof EgressRefusal ? thrown.text : refusalText(thrown));
+    }
+  }
+
+  #establish(target: Addressed, row: LedgerRow, socket: Duplex, head: Buffer): void {
+    let requests = 0;
+    let end: { verdict: 'refused' | 'failed'; reason: string; status: number | null } = {
+      verdict: 'failed',
+      reason: 'the tunnel was closed without a request in it',
+      status: 200,
+    };
+    const giveUp = (verdict: 'refused' | 'failed', reason: string, status: number | null = 200) => {
+      end = { verdict, reason, status };
+      socket.destroy();
+    };
+    const waiting = () => setTimeout(() => giveUp('failed', 'no request came through the tunnel in time'), NEXT_REQUEST_MS);
+    let timer = waiting();
+    const begun = () => {
+      requests++;
+      clearTimeout(timer);
+    };
+    const answered = () => {
+      clearTimeout(timer);
+      timer = waiting();
+    };
+    const forget = this.#parts.gatekeeper.watch({
+      stillAllowed: (state) => this.#parts.routes.tunnelMayStand(state, target.host, target.port),
+      cut: (reason) => giveUp('refused', reason),
+    });
+    socket.once('close', () => {
+      clearTimeout(timer);
+      forget();
+      // With requests inside, each has a row of its own.
+      if (requests === 0) row.end({ ...end, rule: null, address: null });
+    });
+    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+    const first = (bytes: Buffer) => {
+      socket.pause();
+      if (bytes[0] !== HANDSHAKE) {
+        end = { verdict: 'refused', reason: 'what came through the tunnel is not TLS', status: 403 };
+        answerRaw(socket, new Refusal(403, end.reason));
+        return;
+      }
+      socket.unshift(bytes);
+      this.#handshake(target, socket, { begun, answered }, giveUp).catch((error: unknown) =>
+        giveUp('failed', `the TLS identity could not be made: ${errorText(error)}`),
+      );
+    };
+    if (head.length > 0) first(head);
+    else socket.once('data', first);
+  }
+
+  async #handshake(
+    target: Addressed,
+    socket: Duplex,
+    clock: Omit<Tunnel, 'inside'>,
+    giveUp: (verdict: 'failed', reason: string) => void,
+  ): Promise<void> {
+    const secureContext = await this.#authority.contextFor(target.host);
+    if (socket.destroyed) return;
+    const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
+    secure.on('error', (error) => giveUp('failed', `the TLS handshake failed: ${error.message}`));
+    secure.once('close', () => socket.destroy());
+    secure.once('secure', () => {
+      this.#insides.set(secure, { inside: { ...target, misdirected: misdirection(target.host, secure.servername) }, ...clock });
+      this.#server.emit('connection', secure);
+    });
+  }
+}
+
+/** The name asked for in TLS has to be the tunnel's; an address is asked for without a name (RFC 6066, section 3). */
+function misdirection(host: string, name: unknown): string | null {
+  const asked = typeof name === 'string' && name !== '' ? name.toLowerCase() : null;
+  if (isIP(host) !== 0) return asked === null ? null : `the TLS name is ${asked} and the tunnel goes to ${host}`;
+  if (asked === null) return `the TLS handshake names no host and the tunnel goes to ${host}`;
+  return asked === host ? null : `the TLS name is ${asked} and the tunnel goes to ${host}`;
+}
