@@ -5,7 +5,10 @@
  * (HTTP Basic with the token as password, any user name).
  */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import path from 'node:path';
 import { identify } from './auth.ts';
 import type { Context } from './call.ts';
 import type { Actor, Repository } from './entities.ts';
@@ -13,6 +16,7 @@ import { ApiFailure } from './failure.ts';
 import { gitEnvironment, refsOf } from './git-store.ts';
 import { authorize, GIT_RULES, grants } from './permissions.ts';
 import { refsChanged } from './pushes.ts';
+import { explainRefusals } from './report-status.ts';
 
 export type GitService = keyof typeof GIT_RULES;
 
@@ -92,10 +96,20 @@ export async function serveGit(
   const { actor, repository } = access;
   const pushing = request.service === 'git-receive-pack' && !request.info;
   const before = pushing ? await refsOf(world.directory, repository.directory) : null;
-  const raw = await backend(environment(context, request, access, incoming), incoming);
+  const refusals = path.join(world.directory, `refusals-${world.id()}`);
+  const env = { ...environment(context, request, access, incoming), FORGE_REFUSALS: refusals };
+  const answer = parse(await backend(env, incoming));
   const by = world.accountOf(actor);
   if (before && by) await refsChanged(context, repository, by, before);
-  return parse(raw);
+  return pushing ? { ...answer, body: explainRefusals(answer.body, await takeRefusals(refusals)) } : answer;
+}
+
+/** What the hook refused, by ref; the file is there only when it refused something. */
+async function takeRefusals(file: string): Promise<Map<string, string>> {
+  if (!existsSync(file)) return new Map();
+  const lines = (await readFile(file, 'utf8')).split('\n').filter(Boolean);
+  await rm(file);
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]));
 }
 
 function environment(

@@ -42,7 +42,7 @@ const UPDATE_HOOK = `#!/bin/sh
 case "$3" in *[!0]*) ;; *) exit 0 ;; esac
 touched=$(git log --format= --name-only --no-renames "$3" --not --all -- .github/workflows | head -n 1)
 [ -z "$touched" ] && exit 0
-echo "refusing to allow a GitHub App to create or update workflow \\\`$touched\\\` without \\\`workflows\\\` permission" >&2
+echo "$1 refusing to allow a GitHub App to create or update workflow \\\`$touched\\\` without \\\`workflows\\\` permission" >>"$FORGE_REFUSALS"
 exit 1
 `;
 

@@ -59,6 +59,7 @@ export const RULES: Readonly<Record<OperationName, Rule>> = {
   'GET /repos/{owner}/{repo}/git/blobs/{file_sha}': readContents,
   'POST /repos/{owner}/{repo}/issues': writeIssues,
   'GET /repos/{owner}/{repo}/issues/{issue_number}': readIssues,
+  'PATCH /repos/{owner}/{repo}/issues/{issue_number}': triage,
   'POST /repos/{owner}/{repo}/issues/{issue_number}/assignees': triage,
   'GET /repos/{owner}/{repo}/issues/{issue_number}/comments': readIssues,
   'POST /repos/{owner}/{repo}/issues/{issue_number}/comments': writeIssues,

@@ -3,7 +3,19 @@ import { z } from 'zod';
 import { type Call, type Handler, type Handlers, numberParam, page, param, repositoryOf } from '../call.ts';
 import { type Comment, type Issue, REACTIONS, type Repository } from '../entities.ts';
 import { ApiFailure, invalid, notAccessible, notFound } from '../failure.ts';
-import { addComment, addLabel, assign, assignable, authorOf, editComment, openIssue, react, removeLabel } from '../issues.ts';
+import {
+  addComment,
+  addLabel,
+  assign,
+  assignable,
+  authorOf,
+  closeIssue,
+  editComment,
+  editIssue,
+  openIssue,
+  react,
+  removeLabel,
+} from '../issues.ts';
 import { roleAtLeast, roleOf } from '../permissions.ts';
 import { commentShape, issueShape, labelShape, reactionShape } from '../represent.ts';
 
@@ -31,6 +43,11 @@ const NewIssue = z.looseObject({
   body: z.string().nullish(),
   labels: z.array(z.union([z.string(), z.looseObject({ name: z.string() }).transform((label) => label.name)])).nullish(),
   assignees: z.array(z.string()).nullish(),
+});
+const Change = z.looseObject({
+  title: z.string().nullish(),
+  body: z.string().nullish(),
+  state: z.enum(['open', 'closed']).optional(),
 });
 const Body = z.looseObject({ body: z.string() });
 const Labels = z.union([
@@ -108,6 +125,15 @@ const commentReactions = (on: Issue | Comment) =>
 export const issues: Handlers = {
   'POST /repos/{owner}/{repo}/issues': createIssue,
   'GET /repos/{owner}/{repo}/issues/{issue_number}': (call) => ({ status: 200, body: issueShape(call.world, issueOf(call)) }),
+  'PATCH /repos/{owner}/{repo}/issues/{issue_number}': async (call) => {
+    const issue = issueOf(call);
+    const { title, body, state } = Change.parse(call.body ?? {});
+    const { account } = authorOf(call);
+    if (title != null || body != null)
+      await editIssue(call, issue, account, { ...(title == null ? {} : { title }), ...(body == null ? {} : { body }) });
+    if (state === 'closed') await closeIssue(call, issue, account);
+    return { status: 200, body: issueShape(call.world, issue) };
+  },
   'POST /repos/{owner}/{repo}/issues/{issue_number}/assignees': async (call) => {
     const issue = issueOf(call);
     await assign(call, issue, authorOf(call).account, Assignees.parse(call.body ?? {}).assignees);
