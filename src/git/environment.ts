@@ -14,11 +14,10 @@ const ALWAYS: readonly (readonly [string, string])[] = [
   ['transfer.unpackLimit', '1'],
   ['transfer.fsckObjects', 'true'],
   // Faults of old tools in the history of many honest repositories; what GitHub accepts must be fetched.
-  ...['fetch', 'receive'].flatMap((who) =>
-    ['badTimezone', 'missingSpaceBeforeDate', 'zeroPaddedFilemode', 'missingTaggerEntry'].map(
-      (fault) => [`${who}.fsck.${fault}`, 'ignore'] as const,
-    ),
-  ),
+  ['fetch.fsck.badTimezone', 'ignore'],
+  ['fetch.fsck.missingSpaceBeforeDate', 'ignore'],
+  ['fetch.fsck.zeroPaddedFilemode', 'ignore'],
+  ['fetch.fsck.missingTaggerEntry', 'ignore'],
   ['protocol.version', '2'],
   ['credential.helper', ''],
   // A token goes to the address it was minted for and to no other.

@@ -73,26 +73,18 @@ async function fill(gitDirectory: string, mirror: Mirror, options: LayInOptions)
   }
   await git({ args: [at, 'symbolic-ref', 'HEAD', BRANCH], env, timeoutMs: 30_000, signal });
   await mkdir(join(gitDirectory, 'info'), { recursive: true });
-  await writeFile(join(gitDirectory, 'config'), configFor(options.originUrl, sha.length));
+  await writeFile(join(gitDirectory, 'config'), configFor(options.originUrl));
 }
 
 const remoteRef = (ref: string): string => `refs/remotes/origin/${ref.replace(/^refs\/heads\//, '')}`;
 
 /** Written by hand because it holds nothing but constants and one URL, checked here. */
-function configFor(originUrl: string, idLength: number): string {
+function configFor(originUrl: string): string {
   if (!/^https?:\/\/[\w.-]+(?::\d+)?\/[\w./-]+$/.test(originUrl)) {
     throw new CoatcheckError('remote_invalid', 'The origin for a sandbox is not a plain http URL.', "Use the door's git route.");
   }
-  const sha256 = idLength === 64;
   return [
-    ...[
-      '[core]',
-      `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
-      '\tbare = false',
-      '\tfilemode = true',
-      '\tlogallrefupdates = true',
-    ],
-    ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
+    ...['[core]', `\trepositoryformatversion = 0`, '\tbare = false', '\tfilemode = true', '\tlogallrefupdates = true'],
     ...['[remote "origin"]', `\turl = ${originUrl}`, '\tfetch = +refs/heads/*:refs/remotes/origin/*', ''],
   ].join('\n');
 }

@@ -18,7 +18,10 @@ export async function holdLock(file: string, timeoutMs: number, signal: AbortSig
   });
   child.stdin.on('error', () => {}); // it ended without the lock
   const closed = once(child, 'close');
-  const giveUp = (): boolean => child.kill('SIGKILL');
+  const giveUp = (): void => {
+    child.stdin.destroy(); // ends a shell that has the lock already
+    child.kill('SIGKILL');
+  };
   signal.addEventListener('abort', giveUp, { once: true });
   const held = await Promise.race([
     once(child.stdout, 'data').then(() => true),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CoatcheckError } from '../errors.ts';
 import { gitEnvironment } from './environment.ts';
 import { holdLock } from './lock.ts';
-import { checkRemote, type Remote, unreadable } from './remote.ts';
+import { checkRemote, type Remote, secretsOf, unreadable } from './remote.ts';
 import { type GitResult, git, runGit } from './run-git.ts';
 
 export interface UpdateOptions {
@@ -108,7 +108,7 @@ async function fetchInto(path: string, update: UpdateOptions, flags: string[], r
       ...[...flags, '--', remote.url, ...refspecs],
     ],
     env: gitEnvironment({ remote, protocols: 'http:https' }),
-    secrets: [remote.token],
+    secrets: secretsOf(remote),
     fileBytes: update.byteLimit,
     timeoutMs: update.timeoutMs ?? UPDATE_MS,
     signal: update.signal,

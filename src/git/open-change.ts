@@ -28,17 +28,12 @@ const OPEN = `
 set -eu
 bundle=$1 base=$2 objects=$3
 say() { echo "$1"; exit 0; }
-if [ "\${#base}" -eq 64 ]; then git init --quiet --bare --template= --object-format=sha256; else git init --quiet --bare --template=; fi
+git init --quiet --bare --template=
 printf '%s\\n' "$objects" >"$GIT_DIR/objects/info/alternates"
 printf '%s\\n' "$base" >"$GIT_DIR/shallow"
 exec <"$bundle"
 IFS= read -r line || say 'unsound header'
-case "$line" in
-'# v2 git bundle') ;;
-'# v3 git bundle') IFS= read -r line || say 'unsound header'
-  [ "$line" = '@object-format=sha1' ] || [ "$line" = '@object-format=sha256' ] || say 'unsound header' ;;
-*) say 'unsound header' ;;
-esac
+[ "$line" = '# v2 git bundle' ] || say 'unsound header'
 IFS= read -r line || say 'unsound header'
 case "$line" in "-$base" | "-$base "*) ;; *) say 'unsound prerequisite' ;; esac
 IFS= read -r line || say 'unsound header'

@@ -2,7 +2,7 @@ import { CoatcheckError } from '../errors.ts';
 import { ObjectId } from '../task/task.ts';
 import { gitEnvironment } from './environment.ts';
 import type { Quarantine } from './quarantine.ts';
-import { checkRemote, type Remote, remoteHead } from './remote.ts';
+import { checkRemote, type Remote, remoteHead, secretsOf } from './remote.ts';
 import { runGit } from './run-git.ts';
 
 export interface PushOptions {
@@ -52,7 +52,7 @@ export async function pushBranch(quarantine: Quarantine, options: PushOptions): 
     ],
     // Negotiation finds the base among the remote's history when its branch has moved on since.
     env: gitEnvironment({ remote, protocols: 'http:https', config: [['push.negotiate', 'true']] }),
-    secrets: [remote.token],
+    secrets: secretsOf(remote),
     timeoutMs: 10 * 60_000,
     signal,
   });

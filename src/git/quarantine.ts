@@ -1,6 +1,7 @@
-import { constants } from 'node:fs';
-import { chmod, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { constants, createWriteStream, existsSync } from 'node:fs';
+import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { giveToCage } from '../cage/run-in-cage.ts';
 import { CoatcheckError } from '../errors.ts';
 import { ObjectId } from '../task/task.ts';
@@ -9,7 +10,7 @@ import { type ChangedFile, changedFiles, diffText, type FileFacts } from './chan
 import { gitEnvironment } from './environment.ts';
 import { tooLarge } from './mirror.ts';
 import { type Finding, type OpenedChange, openChange } from './open-change.ts';
-import { checkRemote, type Remote, unreadable } from './remote.ts';
+import { checkRemote, type Remote, secretsOf, unreadable } from './remote.ts';
 import { git, runGit } from './run-git.ts';
 import { type ChangeLimits, findingsIn, notesOn, tooManyFiles } from './tree-policy.ts';
 
@@ -82,20 +83,13 @@ export async function openQuarantine(options: QuarantineOptions): Promise<Quaran
 
 async function fetchBase(repository: string, options: QuarantineOptions): Promise<void> {
   const { remote, base, signal } = options;
-  const init = [
-    'init',
-    '--quiet',
-    '--bare',
-    '--template=',
-    '--shared=0644',
-    ...(base.length === 64 ? ['--object-format=sha256'] : []),
-  ];
+  const init = ['init', '--quiet', '--bare', '--template=', '--shared=0644'];
   await git({ args: [...init, '--', repository], env: gitEnvironment(), timeoutMs: 30_000, signal });
   const flags = ['--quiet', '--depth=1', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules'];
   const fetched = await runGit({
     args: [`--git-dir=${repository}`, 'fetch', ...flags, '--', remote.url, `${base}:refs/keep/base`],
     env: gitEnvironment({ remote, protocols: 'http:https' }),
-    secrets: [remote.token],
+    secrets: secretsOf(remote),
     fileBytes: options.byteLimit,
     timeoutMs: 15 * 60_000,
     signal,
@@ -170,15 +164,17 @@ async function adopt(repository: string, scratch: Scratch, pack: string): Promis
   const from = join(scratch.directory, 'change.git/objects/pack');
   const to = join(repository, 'objects/pack');
   // The index last: git looks for it first.
-  for (const name of [`pack-${pack}.pack`, `pack-${pack}.idx`]) {
-    await writeFile(join(to, name), await readPlain(join(from, name), scratch.fileBytes), { flag: 'wx' });
-    await chmod(join(to, name), 0o444);
-  }
+  for (const name of [`pack-${pack}.pack`, `pack-${pack}.idx`]) await copyPlain(join(from, name), join(to, name), scratch);
 }
 
-async function readPlain(file: string, byteLimit: number): Promise<Buffer> {
-  await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+async function copyPlain(from: string, to: string, { fileBytes, signal }: Scratch): Promise<void> {
+  if (existsSync(to)) return; // the same change was looked at before: a pack is named after its content
+  await using handle = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   const facts = await handle.stat();
-  if (facts.isFile() && facts.nlink === 1 && facts.size <= byteLimit) return handle.readFile();
-  throw new CoatcheckError('quarantine_failed', 'The cage left something else than a pack.', 'Treat the change as hostile.');
+  if (!facts.isFile() || facts.nlink !== 1 || facts.size > fileBytes) {
+    throw new CoatcheckError('quarantine_failed', 'The cage left something else than a pack.', 'Treat the change as hostile.');
+  }
+  const half = `${to}.tmp`;
+  await pipeline(handle.createReadStream({ autoClose: false }), createWriteStream(half, { mode: 0o444 }), { signal });
+  await rename(half, to);
 }

@@ -34,6 +34,12 @@ export function checkRemote(remote: Remote): void {
   );
 }
 
+/** What must not be seen in any text that git prints. */
+export function secretsOf({ token, network }: Remote): string[] {
+  const proxy = network.proxy !== null && URL.canParse(network.proxy) ? decodeURIComponent(new URL(network.proxy).password) : '';
+  return [token, proxy];
+}
+
 export interface RemoteHeadOptions {
   readonly remote: Remote;
   /** A full name, for example `refs/heads/main`. */
@@ -52,7 +58,7 @@ export async function remoteHead(options: RemoteHeadOptions): Promise<string | n
   const result = await runGit({
     args: ['ls-remote', '--refs', '--', remote.url, ref],
     env: gitEnvironment({ remote, protocols: 'http:https' }),
-    secrets: [remote.token],
+    secrets: secretsOf(remote),
     timeoutMs: options.timeoutMs ?? 60_000,
     signal: options.signal,
   });

@@ -36,7 +36,6 @@ const STAGE = `
 set -eu
 base=$1 work=$2 dir=$3
 git init --quiet --bare --template= -- "$dir"
-[ "\${#base}" -eq 40 ] || { rm -rf -- "$dir"; git init --quiet --bare --template= --object-format=sha256 -- "$dir"; }
 printf '%s\\n' "$work/.git/objects" >"$dir/objects/info/alternates"
 printf '%s\\n' "$base" >"$dir/shallow"
 export GIT_DIR="$dir" GIT_WORK_TREE="$work" GIT_INDEX_FILE="$dir/index"

@@ -10,6 +10,8 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { serveUploadPack } from '../../src/git/gateway.ts';
+import { checkoutCommands, layIn } from '../../src/git/lay-in.ts';
+import { inside } from './inside.ts';
 import { bareRepository, commitFiles, gitAs, PERSON, temporary } from './repositories.ts';
 
 const run = promisify(execFile);
@@ -76,6 +78,27 @@ for (const version of ['0', '2']) {
     assert.deepEqual(refs, ['HEAD', 'refs/heads/main', 'refs/tags/v1']);
   });
 }
+
+test('a laid-in repository is deepened through the gateway', async (t) => {
+  const { root, socket, second } = await world(t);
+  const url = await relay(t, socket);
+  const mirror = { path: join(root, 'upstream.git'), update: async () => {} };
+  await using laid = await layIn(mirror, {
+    sha: second,
+    ref: 'main',
+    depth: 1,
+    originUrl: url,
+    byteLimit: 1 << 24,
+    signal: bound,
+  });
+  const workTree = join(root, 'work');
+  for (const command of checkoutCommands({ sha: second, workTree })) {
+    assert.equal((await inside(command, command.stdin === 'tar' ? laid.stream() : undefined)).code, 0);
+  }
+  assert.equal(gitAs(workTree, ['rev-list', '--count', 'HEAD']), '1');
+  await run('git', ['-C', workTree, 'fetch', '--quiet', '--unshallow'], { env: PERSON });
+  assert.equal(gitAs(workTree, ['rev-list', '--count', 'HEAD']), '2');
+});
 
 test('a push is refused, and nothing but upload-pack of this repository answers', async (t) => {
   const { root, socket, second } = await world(t);

@@ -15,7 +15,7 @@ async function world(t: Parameters<typeof temporary>[0], files: Record<string, s
   const root = temporary(t);
   const upstream = bareRepository(root, 'acme/widget', files);
   const server = await serveGit(root, TOKEN);
-  t.after(() => void server[Symbol.asyncDispose]());
+  t.after(async () => server[Symbol.asyncDispose]());
   const remote = { url: server.url('acme/widget'), token: TOKEN, network: DIRECT };
   const directory = join(root, 'mirrors');
   const mirror = await openMirror({ directory, repositoryId: 7 });

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 
 /** A person's own environment for git in tests: nothing of the machine's configuration. */
 export const PERSON = {
@@ -29,7 +30,7 @@ export function gitAs(directory: string, args: readonly string[], input?: string
 }
 
 /** A temporary directory that goes away with the test. */
-export function temporary(t: { after: (fn: () => void) => void }): string {
+export function temporary(t: Pick<TestContext, 'after'>): string {
   const directory = mkdtempSync(join(tmpdir(), 'coatcheck-git-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;

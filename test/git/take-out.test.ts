@@ -38,7 +38,7 @@ async function world(t: Test) {
     { path: upstream.path, update: async () => {} },
     { sha, ref: 'main', depth: 1, originUrl: 'http://git.coatcheck.internal/acme/widget.git', byteLimit: 1 << 24, signal },
   );
-  t.after(() => void laid[Symbol.asyncDispose]());
+  t.after(async () => laid[Symbol.asyncDispose]());
   const workTree = await laidIn(laid, sha, root);
   return { root, sha, laid, workTree, parent: upstream.sha, options: { base: sha, workTree, scratch: join(root, 'out.git') } };
 }
@@ -182,7 +182,7 @@ test('a submodule of the base stays as it is', async (t) => {
     { path: upstream.path, update: async () => {} },
     { sha, ref: 'main', originUrl: 'http://git.coatcheck.internal/a/b.git', byteLimit: 1 << 24, signal },
   );
-  t.after(() => void laid[Symbol.asyncDispose]());
+  t.after(async () => laid[Symbol.asyncDispose]());
   const workTree = await laidIn(laid, sha, root);
   const options = { base: sha, workTree, scratch: join(root, 'out.git') };
   assert.deepEqual((await takeOut(options)).taken, { kind: 'nothing', nested: [] });
