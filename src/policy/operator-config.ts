@@ -69,7 +69,8 @@ export const OperatorConfig = z.strictObject({
   models: z
     .array(ModelEntry)
     .min(1, 'name at least one model')
-    .refine((models) => new Set(models.map((m) => m.name)).size === models.length, 'two models have the same name'),
+    .refine((models) => new Set(models.map((m) => m.name)).size === models.length, 'two models have the same name')
+    .describe('a list of models, each with name, dialect, base_url, and perhaps key_env and price; the first is the default'),
   triggers: z
     .strictObject({
       label: z.string().min(1).max(50).default('coatcheck').describe('the label that starts a task'),

@@ -106,7 +106,10 @@ function explain(issue: z.core.$ZodIssue, document: Document, schema: unknown): 
     }));
   }
   const allowed = allowedAt(here);
-  return [{ at, text: `${where}${issue.message}${allowed ? `; allowed: ${allowed}` : ''}` }];
+  const wrong = /received undefined$/.test(issue.message)
+    ? 'is missing'
+    : issue.message.replace(/^Invalid (?:input|option): /, '');
+  return [{ at, text: `${where}${wrong}${allowed ? `; allowed: ${allowed}` : ''}` }];
 }
 
 /** The little of JSON Schema that is needed to say what is allowed at a place. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { feedbackFor } from '../../src/agent/verify/feedback.ts';
+import { feedbackFor, wantsAnotherRound } from '../../src/agent/verify/feedback.ts';
 import { combine, judge, redOnBase } from '../../src/agent/verify/judge.ts';
 import { type CommandEnd, type CommandKind, CommandResult, type Verdict } from '../../src/task/verification.ts';
 
@@ -105,4 +105,12 @@ test('feedback: everything red, what the change broke first', () => {
       ['build', true],
     ],
   );
+});
+
+test('another round: for what the change broke and for tests that stay red, not for what broke off', () => {
+  const round = (before: Mark, after: Mark) => wantsAnotherRound(results({ test: before }), results({ test: after }));
+  assert.deepEqual([round('g', 'r'), round('r', 'r'), round('r', 't')], [true, true, true]);
+  assert.deepEqual([round('g', 'g'), round('r', 'g'), round('g', 'd'), round('g', 'a')], [false, false, false, false]);
+  assert.equal(wantsAnotherRound(results({ test: 'g', lint: 'r' }), results({ test: 'g', lint: 'r' })), false);
+  assert.equal(wantsAnotherRound([], []), false);
 });

@@ -140,3 +140,11 @@ test('a key in place of its variable name is refused without being shown', () =>
       !thrown.message.includes('sk-secret'),
   );
 });
+
+test('what is missing is named, with what it should be', () => {
+  assert.throws(() => parseOperatorConfig('', 'o.yaml'), /o\.yaml:1:1: "models": is missing; allowed: a list of models/);
+  assert.throws(
+    () => parseOperatorConfig('models: [{name: a}]', 'o.yaml'),
+    /o\.yaml:1:10: "models.0.dialect": .*allowed: anthropic-messages, openai-chat/,
+  );
+});

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { DEFAULT_YARDSTICK, isDefinitionPath, isTestPath, mergedKind } from '../../src/policy/yardstick.ts';
+import { PROTECTED_PATHS } from '../../src/policy/protected.ts';
+import {
+  DEFAULT_YARDSTICK,
+  isDefinitionPath,
+  isTestPath,
+  mergedKind,
+  PACKAGE_JSON_DEFINITIONS,
+} from '../../src/policy/yardstick.ts';
 
 test('test files by the usual conventions', () => {
   for (const path of [
@@ -55,4 +63,11 @@ test('manifests are put back in part', () => {
 test('more globs widen what counts as a test', () => {
   const wider = { ...DEFAULT_YARDSTICK, tests: [...DEFAULT_YARDSTICK.tests, 'qa/**'] };
   assert.ok(isTestPath('qa/a.js', wider) && !isTestPath('qa/a.js'));
+});
+
+test('the documentation shows every default glob', () => {
+  const page = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
+  const lists = [...page.matchAll(/```text\n([\s\S]*?)\n```/g)].map((block) => block[1]?.split('\n'));
+  assert.deepEqual(lists, [PROTECTED_PATHS, DEFAULT_YARDSTICK.tests, DEFAULT_YARDSTICK.definitions]);
+  for (const key of PACKAGE_JSON_DEFINITIONS) assert.ok(page.includes(`\`${key}\``), key);
 });
