@@ -10,6 +10,12 @@ import type { ExecOptions, ExecResult } from './sandbox.ts';
 /** How long the output may still flow after everything was killed. */
 const DRAIN_MS = 5000;
 
+/** How Docker reports that the runtime did not even start a command; a sandbox at the point of death gives this too. */
+const NOT_STARTED = 126;
+const RUNTIME_FAILURE = 'OCI runtime exec failed';
+/** How long the engine takes to notice a death at most. */
+const DEATH_NOTED_MS = 2000;
+
 /** What running a command needs of its sandbox. */
 export interface Ground {
   open(call: Omit<ExecCall, 'user'>): Promise<ExecChannel>;
@@ -144,6 +150,10 @@ export async function runCommand(ground: Ground, run: Run): Promise<ExecResult> 
     if (code === 0) return done('exited', code);
     // A dying sandbox first ends its commands, with whatever code.
     if (code === null || !(await ground.alive())) return done('sandbox_died');
+    if (code === NOT_STARTED && output.both.text().startsWith(RUNTIME_FAILURE)) {
+      const died = ground.died.then(() => true);
+      if (await Promise.race([died, delay(DEATH_NOTED_MS, false, { ref: false })])) return done('sandbox_died');
+    }
     // The wrapper was killed, or so was the command: it is not known here, and a killed wrapper could not clean up.
     if (code >= 128 && !(await ground.reap())) await ground.kill();
     return done('exited', code);
