@@ -40,6 +40,8 @@ const Environment = z.object({
     .default('unix:///var/run/docker.sock'),
   HTTPS_PROXY: text.optional(),
   https_proxy: text.optional(),
+  NO_PROXY: text.optional(),
+  no_proxy: text.optional(),
   NODE_EXTRA_CA_CERTS: text.optional(),
 });
 
@@ -70,6 +72,8 @@ export interface Config {
   readonly redisUrl: string | null;
   readonly dockerSocket: string;
   readonly upstreamProxy: string | null;
+  /** Hosts reached without the proxy, as NO_PROXY has it; empty for none. */
+  readonly noProxy: string;
   /** PEM text of the company's own certificate authorities, or empty. */
   readonly authorities: string;
   /** The value of a variable that the operator's policy names, for example a model's key. */
@@ -163,6 +167,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     redisUrl: env.REDIS_URL ?? null,
     dockerSocket: env.DOCKER_HOST.slice('unix://'.length),
     upstreamProxy: env.HTTPS_PROXY ?? env.https_proxy ?? null,
+    noProxy: env.NO_PROXY ?? env.no_proxy ?? '',
     authorities: env.NODE_EXTRA_CA_CERTS === undefined ? '' : readFile('NODE_EXTRA_CA_CERTS', env.NODE_EXTRA_CA_CERTS),
     secret: (name) => set[name] ?? null,
   };

@@ -13,6 +13,7 @@ const Step = z.enum([
   'claim',
   'sandbox',
   'door',
+  'mirror',
   'lay_in',
   'setup',
   'baseline',

@@ -1,7 +1,7 @@
 import { FinishRequest } from '../task/protocol.ts';
 import type { Row } from './schema.ts';
 import type { Unit } from './store.ts';
-import { moveTask, newAttempt } from './tasks.ts';
+import { type Move, moveTask, newAttempt } from './tasks.ts';
 
 export interface Attempt {
   readonly task: string;
@@ -106,21 +106,26 @@ export const attempts = (unit: Unit) => ({
       return Number(result.numUpdatedRows) === 1;
     }),
 
-  /** Ends an attempt; with `next`, its task goes back to the queue with another attempt in the same breath. */
-  end: (task: string, number: number, next: { readonly message: string } | null): Promise<void> =>
+  /** Ends an attempt: its task goes back to the queue with another attempt, or moves to its end, in the same breath. */
+  end: (task: string, number: number, end: { readonly again: string } | { readonly move: Move }): Promise<void> =>
     unit(async (db) => {
-      await db
+      const ended = await db
         .updateTable('attempts')
         .set({ state: 'ended', bundle: null })
         .where('task', '=', task)
         .where('number', '=', number)
-        .execute();
-      if (next === null) return;
+        .where('state', '!=', 'ended')
+        .executeTakeFirst();
+      if (Number(ended.numUpdatedRows) !== 1) return;
+      if ('move' in end) {
+        await moveTask(db, task, end.move);
+        return;
+      }
       await db
         .insertInto('attempts')
         .values(newAttempt(task, number + 1))
         .execute();
-      await moveTask(db, task, { to: 'queued', message: next.message });
+      await moveTask(db, task, { to: 'queued', message: end.again });
     }),
 
   sealed: (task: string, number: number): Promise<void> =>

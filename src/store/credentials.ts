@@ -49,6 +49,23 @@ export const credentials = (unit: Unit) => ({
       }));
     }),
 
+  /** The attempt of a model key that is not revoked, while that attempt runs. */
+  byModelKey: (secret: string): Promise<{ task: string; attempt: number } | null> =>
+    unit(async (db) => {
+      const row = await db
+        .selectFrom('credentials')
+        .innerJoin('attempts', (join) =>
+          join.onRef('attempts.task', '=', 'credentials.task').onRef('attempts.number', '=', 'credentials.attempt'),
+        )
+        .select(['credentials.task', 'credentials.attempt'])
+        .where('credentials.kind', '=', 'model')
+        .where('credentials.secret', '=', secret)
+        .where('credentials.revoked_at', 'is', null)
+        .where('attempts.state', '=', 'running')
+        .executeTakeFirst();
+      return row ?? null;
+    }),
+
   revoked: (task: string, attempt: number, id: string): Promise<void> =>
     unit(async (db) => {
       await db

@@ -55,7 +55,7 @@ export interface Database {
     revoked_at: string | null;
   };
   notices: { key: string; said_at: string };
-  usage: { installation: number; day: string; tokens: number };
+  usage: { installation: number; day: string; tokens: number; cost_usd: number };
 }
 
 export type Row<T extends keyof Database> = Selectable<Database[T]>;
@@ -130,6 +130,7 @@ const first: Migration = {
       .addColumn('installation', 'integer', (c) => c.notNull())
       .addColumn('day', 'text', (c) => c.notNull())
       .addColumn('tokens', 'integer', (c) => c.notNull())
+      .addColumn('cost_usd', 'real', (c) => c.notNull())
       .addPrimaryKeyConstraint('usage_key', ['installation', 'day'])
       .execute();
     await db.schema.createIndex('tasks_by_state').on('tasks').column('state').execute();

@@ -73,16 +73,18 @@ export async function moveTask(db: Transaction<Database>, id: string, move: Move
 export const tasks = (unit: Unit) => ({
   /**
    * Keeps a new task with its first attempt.
-   * `duplicate`: the issue has an open task, or this delivery already made one; that one is returned.
+   * `again`: this very delivery made one already, before a restart. `duplicate`: the issue has an open task.
    */
-  create: (task: Task, delivery: string): Promise<{ kind: 'created' } | { kind: 'duplicate'; task: Task }> =>
+  create: (task: Task, delivery: string): Promise<{ kind: 'created' } | { kind: 'again' | 'duplicate'; task: Task }> =>
     unit(async (db) => {
       const same = await db
         .selectFrom('tasks')
         .selectAll()
         .where((w) => w.or([w('open_key', '=', openKey(task)), w('delivery', '=', delivery)]))
         .executeTakeFirst();
-      if (same !== undefined) return { kind: 'duplicate' as const, task: entry(same).task };
+      if (same !== undefined) {
+        return { kind: same.delivery === delivery ? ('again' as const) : ('duplicate' as const), task: entry(same).task };
+      }
       await db
         .insertInto('tasks')
         .values({

@@ -53,7 +53,7 @@ export type TaskState = z.infer<typeof TaskState>;
 export const TASK_MOVES: { readonly [S in TaskState]: readonly TaskState[] } = {
   queued: ['running', 'refused', 'failed', 'cancelled'],
   running: ['queued', 'publishing', 'no_change', 'refused', 'failed', 'timed_out', 'cancelled'],
-  publishing: ['ready', 'draft', 'no_change', 'refused', 'failed', 'cancelled'],
+  publishing: ['queued', 'ready', 'draft', 'no_change', 'refused', 'failed', 'cancelled'],
   ready: [],
   draft: [],
   no_change: [],
@@ -98,8 +98,8 @@ export const EndReason = z.enum([
   'context_exceeded',
   'repository_unreadable',
   'repository_empty',
+  'change_unreadable', // the sandbox did not give its change out
   'out_of_memory',
-  'out_of_disk',
   'sandbox_died',
   'sandbox_unavailable', // the host cannot give what the policy asks for
   'door_died',

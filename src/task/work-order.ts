@@ -20,6 +20,8 @@ export const WorkOrder = z.strictObject({
   commands: z.array(DeclaredCommand),
   /** Globs of files that are put back from the base before a change may be called ready. */
   yardstick: z.strictObject({ tests: z.array(z.string()), definitions: z.array(z.string()) }),
+  /** Globs of paths that a change may not touch; enforced by the control plane, told to the agent. */
+  protectedPaths: z.array(z.string()),
   model: z.strictObject({ name: z.string(), dialect: ModelDialect }),
   image: z.string().min(1),
   runtime: z.enum(['runsc', 'runc']),

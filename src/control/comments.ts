@@ -1,0 +1,131 @@
+import type { HostEvent, RecordedEvent } from '../audit/events.ts';
+import { codeCell, duration, folded } from '../audit/markdown.ts';
+import { egressTable, planSection, verdictLine, verificationTable } from '../audit/render.ts';
+import { CHECK_TEXT_CHARS, COMMENT_CHARS, clipMarkdown } from '../github/clip.ts';
+import { neutraliseMarkdown, neutraliseTitle } from '../github/neutralise.ts';
+import type { TaskEntry } from '../store/tasks.ts';
+import type { AgentSummary } from '../task/protocol.ts';
+import { isEnd, type Task } from '../task/task.ts';
+import type { Verification } from '../task/verification.ts';
+import { costWords, reasonWords, STATE_WORDS, stepLines, stepName } from './words.ts';
+
+const MARKS = { ok: '✓', failed: '✗', running: '…' } as const;
+
+const planOf = (events: readonly RecordedEvent[]): string | null => {
+  const found = events.findLast(({ event }) => event.type === 'plan')?.event;
+  return found?.type === 'plan' ? found.text : null;
+};
+
+const verificationOf = (events: readonly RecordedEvent[]): Verification | null => {
+  const found = events.findLast(({ event }) => event.type === 'verification')?.event;
+  return found?.type === 'verification' ? found.verification : null;
+};
+
+const decisions = (events: readonly RecordedEvent[]): Extract<HostEvent, { type: 'door.decision' }>[] =>
+  events.flatMap(({ event }) => (event.type === 'door.decision' ? [event] : []));
+
+function stepList(events: readonly RecordedEvent[]): string {
+  return stepLines(events)
+    .map((line) => `- ${MARKS[line.state]} ${stepName(line)}${line.ms === null ? '' : ` (${duration(line.ms)})`}`)
+    .join('\n');
+}
+
+/** What the record came to once it is sealed. */
+export interface Sealed {
+  readonly digest: string;
+  readonly count: number;
+  readonly keyId: string;
+}
+
+const sealLines = (sealed: Sealed | null): string =>
+  sealed === null
+    ? ''
+    : `Record: ${sealed.count} events, SHA-256 \`${sealed.digest}\`, key \`${sealed.keyId.slice(0, 16)}…\`. ` +
+      'Check it with `coatcheck audit verify FILE`.';
+
+/** The one comment on the issue: the state in words, why, the steps, and where to see more. */
+export function statusComment(entry: TaskEntry, events: readonly RecordedEvent[], page: string, sealed: Sealed | null): string {
+  const { task, traces } = entry;
+  const plan = planOf(events);
+  const parts = [
+    `**${STATE_WORDS[task.state]}**${task.message === '' ? '' : `: ${task.message}`}`,
+    traces.pullRequest === null ? '' : `Pull request: #${traces.pullRequest.number}`,
+    isEnd(task.state) ? folded('Steps', stepList(events)) : stepList(events),
+    plan === null ? '' : planSection(plan),
+    isEnd(task.state) ? costWords(events) : '',
+    `[Task page](${page})${isEnd(task.state) ? '' : ' · comment `/coatcheck stop` to stop it'}`,
+    sealLines(sealed),
+  ];
+  return clipMarkdown(parts.filter((part) => part !== '').join('\n\n'), COMMENT_CHARS - 500);
+}
+
+/** Title and body of the pull request. `marked` says in the title that it is a draft where GitHub has no drafts. */
+export function pullRequestText(
+  task: Task,
+  change: { readonly summary: AgentSummary; readonly verification: Verification },
+  plan: string | null,
+  page: string,
+  marked: boolean,
+): { title: string; body: string } {
+  const { summary, verification } = change;
+  const title = neutraliseTitle(summary.title === '' ? task.issue.title : summary.title);
+  const parts = [
+    neutraliseMarkdown(summary.body, 20_000),
+    verification.verdict.kind === 'passed' ? '' : `> [!WARNING]\n> ${verdictLine(verification.verdict)}`,
+    `### Verification\n\n${verificationTable(verification)}`,
+    plan === null ? '' : planSection(plan),
+    `Fixes #${task.issue.number}`,
+    `Asked for by ${codeCell(task.actor.login)} · base \`${task.base.sha.slice(0, 12)}\` · verified tree \`${verification.tree.slice(0, 12)}\` · [task page](${page})`,
+    `<!-- coatcheck:task=${task.id} -->`,
+  ];
+  return {
+    title: marked ? neutraliseTitle(`[draft] ${title}`) : title,
+    body: clipMarkdown(parts.filter((part) => part !== '').join('\n\n'), COMMENT_CHARS - 500),
+  };
+}
+
+/** What the check run on the pushed head shows. */
+export function checkText(
+  entry: TaskEntry,
+  events: readonly RecordedEvent[],
+  sealed: Sealed | null,
+): { title: string; summary: string } {
+  const { task } = entry;
+  const verification = verificationOf(events);
+  const plan = planOf(events);
+  const parts = [
+    task.message,
+    verification === null ? '' : `### Verification\n\n${verificationTable(verification)}`,
+    `### Cost\n\n${costWords(events)}`,
+    `### Egress\n\n${egressTable(decisions(events))}`,
+    `### Steps\n\n${stepList(events)}`,
+    plan === null ? '' : planSection(plan),
+    sealLines(sealed),
+  ];
+  return {
+    title:
+      task.reason === null ? STATE_WORDS[task.state] : `${STATE_WORDS[task.state]}: ${reasonWords(task.reason)}`.slice(0, 250),
+    summary: clipMarkdown(parts.filter((part) => part !== '').join('\n\n'), CHECK_TEXT_CHARS - 500),
+  };
+}
+
+/** Findings of the quarantine as a list for the one who asked. */
+export function findingList(findings: readonly { rule: string; path: string; detail: string }[]): string {
+  const shown = findings
+    .slice(0, 20)
+    .map(
+      ({ rule, path, detail }) =>
+        `- ${codeCell(path)}: ${rule.replaceAll('_', ' ')}${detail === '' ? '' : ` (${codeCell(detail)})`}`,
+    );
+  const more = findings.length > 20 ? [`- and ${findings.length - 20} more`] : [];
+  return [...shown, ...more].join('\n');
+}
+
+/** The message of the commit: the agent's title, its words, and who asked. */
+export function commitMessage(task: Task, summary: AgentSummary): string {
+  const title = neutraliseTitle(summary.title === '' ? task.issue.title : summary.title, 72);
+  const body = neutraliseMarkdown(summary.body, 4000);
+  // The numeric form is GitHub's own for people who keep their address private, and works for everybody.
+  const human = `Co-authored-by: ${task.actor.login} <${task.actor.id}+${task.actor.login}@users.noreply.github.com>`;
+  return [title, body, `Issue: #${task.issue.number}\n${human}`].filter((part) => part !== '').join('\n\n');
+}

@@ -1,0 +1,87 @@
+import { errorText } from '../errors.ts';
+import type { Attempt } from '../store/attempts.ts';
+import { isEnd, RETRIED } from '../task/task.ts';
+import { type Ending, ending } from './ending.ts';
+import type { ControlParts } from './parts.ts';
+import { publishChange } from './publish.ts';
+import type { AttemptRef } from './record.ts';
+import { sealRecord } from './seal-record.ts';
+
+/** How often a task is tried again after something that was nobody's fault. */
+const ATTEMPTS = 3;
+
+async function endingOf(parts: ControlParts, ref: AttemptRef, attempt: Attempt): Promise<Ending> {
+  const { stop } = await parts.store.tasks.get(ref.task);
+  if (stop !== null) return ending('stopped', `Asked for by @${stop.by}.`);
+  const outcome = attempt.finish?.outcome;
+  if (outcome === undefined) return ending('host_lost');
+  if (outcome.outcome === 'no_change') return ending('nothing_changed');
+  if (outcome.outcome === 'ended') return ending(outcome.reason, outcome.message);
+  return publishChange(parts, ref, attempt, outcome);
+}
+
+/**
+ * Brings an attempt whose host is done, or lost, to its end: publish, revoke, clean up, seal, anchor.
+ *
+ * It may be run again from its beginning after a crash or an error: what was made is found again, and a sealed record
+ * is not sealed twice.
+ */
+export async function conclude(parts: ControlParts, ref: AttemptRef): Promise<void> {
+  const { store } = parts;
+  const attempt = await store.attempts.get(ref.task, ref.attempt);
+  if (attempt === null || attempt.sealedAt !== null) return;
+  if (attempt.state !== 'ended') {
+    let end: Ending;
+    try {
+      end = await endingOf(parts, ref, attempt);
+    } catch (error) {
+      parts.log.error({ ...ref, error }, 'concluding failed');
+      end = ending('publish_failed', errorText(error));
+    }
+    await closeAttempt(parts, ref, end);
+  }
+  await anchor(parts, ref);
+}
+
+/** Ends an attempt for good: what it held is revoked and removed, the end is recorded, the record sealed. */
+export async function closeAttempt(parts: ControlParts, ref: AttemptRef, end: Ending): Promise<void> {
+  const { store, recorder } = parts;
+  const again = end.state === 'failed' && RETRIED.has(end.reason) && ref.attempt < ATTEMPTS;
+  const gone = await recorder.step(ref, 'revoke', () => parts.credentials.revokeAll(ref));
+  await parts.changes.remove(ref);
+  await recorder.control(ref, {
+    type: 'cleanup',
+    proof: { looked: [{ kind: 'credentials', id: `attempt ${ref.attempt}`, gone }, await parts.changes.proof(ref)] },
+  });
+  await recorder.control(ref, { type: 'attempt.ended', ...end });
+  await sealRecord(parts, ref, end);
+  if (!again) {
+    await store.attempts.end(ref.task, ref.attempt, { move: { to: end.state, reason: end.reason, message: end.message } });
+    return;
+  }
+  const next = { task: ref.task, attempt: ref.attempt + 1 };
+  await store.attempts.end(ref.task, ref.attempt, { again: `${end.message} It is tried again (attempt ${next.attempt}).` });
+  await carryOver(parts, ref, next);
+  await parts.wake(next);
+}
+
+/** Every record stands alone: what was accepted and which rules apply is said again in the next attempt's. */
+async function carryOver(parts: ControlParts, from: AttemptRef, to: AttemptRef): Promise<void> {
+  for (const { event, witness } of await parts.recorder.read(from)) {
+    if (event.type !== 'task.accepted' && event.type !== 'policy.resolved') continue;
+    await parts.recorder.control(to, event, witness === 'github' ? 'github' : 'control');
+  }
+}
+
+/** Says the end where people look; tried again later when GitHub does not take it. */
+async function anchor(parts: ControlParts, ref: AttemptRef): Promise<void> {
+  const { store, follow } = parts;
+  const entry = await store.tasks.get(ref.task);
+  const latest = await store.attempts.latest(ref.task);
+  if (latest?.number === ref.attempt && isEnd(entry.task.state)) {
+    await parts.checks.complete(ref, entry);
+    await follow.last(ref.task);
+    await follow.react(entry.task, entry.task.state === 'ready' || entry.task.state === 'draft' ? 'rocket' : 'confused');
+  }
+  await store.attempts.sealed(ref.task, ref.attempt);
+}

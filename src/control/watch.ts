@@ -1,0 +1,86 @@
+import { errorText } from '../errors.ts';
+import { closeAttempt } from './conclude.ts';
+import { ending } from './ending.ts';
+import type { Leases } from './leases.ts';
+import type { ControlParts } from './parts.ts';
+import type { AttemptRef } from './record.ts';
+
+const EVERY_MS = 1000;
+/** How often a host is woken again for an attempt that still waits: Redis may have lost the first time. */
+const WAKE_AGAIN_MS = 15_000;
+const RETRY_MS = 30_000;
+
+export interface WatchOptions {
+  readonly parts: ControlParts;
+  readonly leases: Leases;
+  /** Brings an attempt to its end, in the background, one at a time per task. */
+  readonly conclude: (task: string, attempt: number) => void;
+  /** Works through deliveries that wait. */
+  readonly deliveries: () => void;
+}
+
+/**
+ * Looks again and again at what the store says is unfinished and nobody seems to be working on: the reason why a lost
+ * wake-up, a lost host or a restart loses no task.
+ */
+export function startWatch(options: WatchOptions): { close(): Promise<void> } {
+  const { parts, leases } = options;
+  const { store, recorder } = parts;
+  const doneAt = new Map<string, number>();
+  let looking: Promise<void> = Promise.resolve();
+  let busy = false;
+
+  /** At most once in an interval per key. */
+  const due = (key: string, everyMs: number): boolean => {
+    const now = performance.now();
+    if (now - (doneAt.get(key) ?? Number.NEGATIVE_INFINITY) < everyMs) return false;
+    doneAt.set(key, now);
+    return true;
+  };
+
+  async function lost(ref: AttemptRef, host: string): Promise<void> {
+    leases.drop(ref);
+    await recorder.control(ref, {
+      type: 'attempt.lost',
+      host,
+      attempt: ref.attempt,
+      why: `nothing was heard for ${leases.leaseMs} ms`,
+    });
+    const { stop } = await store.tasks.get(ref.task);
+    await closeAttempt(parts, ref, stop === null ? ending('host_lost') : ending('stopped', `Asked for by @${stop.by}.`));
+    options.conclude(ref.task, ref.attempt);
+  }
+
+  async function look(): Promise<void> {
+    for (const attempt of await store.attempts.inState('running')) {
+      const ref = { task: attempt.task, attempt: attempt.number };
+      if (leases.expired(ref)) await lost(ref, attempt.host ?? 'unknown');
+    }
+    for (const attempt of await store.attempts.inState('queued')) {
+      const { work } = await store.tasks.get(attempt.task);
+      if (work === null || !due(`wake/${attempt.task}/${attempt.number}`, WAKE_AGAIN_MS)) continue;
+      await parts.wake({ task: attempt.task, attempt: attempt.number });
+    }
+    for (const attempt of [...(await store.attempts.inState('handed_over')), ...(await store.attempts.unsealed())]) {
+      if (due(`conclude/${attempt.task}/${attempt.number}`, RETRY_MS)) options.conclude(attempt.task, attempt.number);
+    }
+    if (due('deliveries', RETRY_MS)) options.deliveries();
+  }
+
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    looking = look()
+      .catch((error: unknown) => parts.log.error(`watch: ${errorText(error)}`))
+      .finally(() => {
+        busy = false;
+      });
+  }, EVERY_MS);
+
+  return {
+    async close() {
+      clearInterval(timer);
+      await looking;
+    },
+  };
+}

@@ -1,0 +1,29 @@
+import { CoatcheckError, errorText } from '../errors.ts';
+import type { FinishRequest } from '../task/protocol.ts';
+import { EndReason } from '../task/task.ts';
+import { RunStopped } from './report.ts';
+
+type Ended = Extract<FinishRequest['outcome'], { outcome: 'ended' }>;
+
+/** Codes of errors that are not themselves reasons. */
+const REASONS: Readonly<Record<string, EndReason>> = {
+  not_gvisor: 'sandbox_unavailable',
+  sandbox_limits: 'policy',
+  cage_unavailable: 'sandbox_unavailable',
+  engine_unreachable: 'sandbox_died',
+  repository_too_large: 'repository_unreadable',
+  lay_in_failed: 'repository_unreadable',
+  take_out_failed: 'change_unreadable',
+};
+
+/** Why a run ended early, from what was thrown through it. */
+export function endOf(error: unknown, ends: { wall: AbortSignal; report: AbortSignal; host: AbortSignal }): Ended {
+  const ended = (reason: EndReason, message = ''): Ended => ({ outcome: 'ended', reason, message: message.slice(0, 4000) });
+  const stop: unknown = ends.report.reason;
+  if (stop instanceof RunStopped && stop.reason !== 'fenced') return ended(stop.reason);
+  if (ends.wall.aborted) return ended('wall_limit');
+  if (ends.host.aborted) return ended('host_lost', 'The host was shut down.');
+  if (!(error instanceof CoatcheckError)) return ended('internal', errorText(error));
+  const reason = EndReason.safeParse(error.code);
+  return ended(reason.data ?? REASONS[error.code] ?? 'internal', error.toString());
+}

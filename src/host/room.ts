@@ -1,0 +1,140 @@
+import { mkdir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { RunContext } from '../agent/verify/run-commands.ts';
+import { type Door, GIT_ROUTE } from '../door/door.ts';
+import { openDoor } from '../door/open-door.ts';
+import { CoatcheckError } from '../errors.ts';
+import { checkoutCommands } from '../git/lay-in.ts';
+import { type Sandbox, WORK_TREE } from '../sandbox/sandbox.ts';
+import type { Repository } from './repository.ts';
+import type { Run } from './run.ts';
+
+const LAY_IN_MS = 10 * 60_000;
+
+/** A sandbox with its door, and the repository's base in it. */
+export interface Room {
+  readonly sandbox: Sandbox;
+  readonly door: Door;
+  /** For running the repository's commands in it. */
+  readonly context: RunContext;
+  /** Releases door and sandbox before the run's end. */
+  close(): Promise<void>;
+}
+
+/** Whether a path is there. */
+export const exists = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * Starts a sandbox and opens its door. The door's directory is made first because it is mounted; the socket appears in
+ * it once the door listens.
+ */
+export async function openRoom(run: Run, repository: Repository, purpose: 'work' | 'clean_room' | 'yardstick'): Promise<Room> {
+  const { host, report, work, cleanup, signal } = run;
+  const mark = cleanup.mark();
+  const doorDirectory = path.join(run.directory, purpose);
+  await mkdir(doorDirectory, { recursive: true });
+
+  const sandbox = await report.step('sandbox', () =>
+    host.sandboxes.create(
+      {
+        image: work.image,
+        runtime: work.runtime,
+        limits: work.limits.sandbox,
+        doorDirectory,
+        labels: { task: work.task, attempt: String(work.attempt), purpose },
+      },
+      signal,
+    ),
+  );
+  cleanup.add(ofSandbox(run, sandbox));
+  report.emit({ type: 'sandbox.created', sandbox: sandbox.id, purpose, limits: work.limits.sandbox, ...sandbox.facts });
+
+  const door = await report.step('door', () =>
+    openDoor({
+      directory: doorDirectory,
+      rules: work.egress,
+      gitSocket: repository.gateway.socket,
+      authorities: host.authorities,
+      upstreamProxy: host.upstreamProxy,
+      hosts: host.hosts,
+      onDecision: (decision) => report.emit({ type: 'door.decision', sandbox: sandbox.id, ...decision }),
+      signal,
+    }),
+  );
+  cleanup.add(ofDoor(run, door));
+  await sandbox.trust(`${door.authority}\n${host.authorities}`);
+
+  const context: RunContext = { sandbox, limits: work.limits, emit: report.emit, signal };
+  const room: Room = { sandbox, door, context, close: async () => void (await cleanup.run(mark)) };
+  await report.step('lay_in', () => layIn(run, repository, room));
+  return room;
+}
+
+/** Unpacks the base's `.git` inside and checks it out there. */
+async function layIn(run: Run, repository: Repository, { sandbox }: Room): Promise<void> {
+  const startedAt = performance.now();
+  const { base } = run.work;
+  for (const { command, env, stdin } of checkoutCommands({ sha: base.sha, workTree: WORK_TREE })) {
+    const result = await sandbox.exec({
+      command,
+      env,
+      stdin: stdin === 'tar' ? repository.layIn.stream() : Buffer.alloc(0),
+      timeoutMs: LAY_IN_MS,
+      outputLimit: 64 * 1024,
+      signal: run.signal,
+    });
+    run.signal.throwIfAborted();
+    if (result.end === 'exited' && result.exitCode === 0) continue;
+    throw new CoatcheckError(
+      /No space left/.test(result.output) ? 'repository_too_large' : 'lay_in_failed',
+      `The repository could not be checked out in the sandbox: ${result.output.slice(-500).trim() || result.end}`,
+      'If it is too large for the sandbox, raise limits.work_disk and limits.memory in the policy.',
+    );
+  }
+  run.report.emit({
+    type: 'repository.laid_in',
+    sandbox: sandbox.id,
+    sha: base.sha,
+    bytes: repository.layIn.packBytes,
+    ms: performance.now() - startedAt,
+  });
+}
+
+function ofSandbox(run: Run, sandbox: Sandbox) {
+  return {
+    kind: 'sandbox',
+    id: sandbox.id.slice(0, 12),
+    release: async () => {
+      await sandbox.close();
+      run.report.emit({ type: 'sandbox.ended', sandbox: sandbox.id, cause: await sandbox.died });
+    },
+    // `close` has looked for it at the engine; it rejects when it is still there.
+    gone: () => sandbox.died.then(() => true),
+  };
+}
+
+function ofDoor(run: Run, door: Door) {
+  let wanted = false;
+  void door.died.then(() => {
+    if (!wanted)
+      run.fail(new CoatcheckError('door_died', 'The door’s process ended unexpectedly.', 'The task is tried again by itself.'));
+  });
+  return {
+    kind: 'door',
+    id: path.basename(path.dirname(door.socket)),
+    release: async () => {
+      wanted = true;
+      await door.close();
+      await rm(path.dirname(door.socket), { recursive: true, force: true });
+    },
+    gone: async () => !(await exists(door.socket)),
+  };
+}
+
+/** Where git finds the task's own repository from inside. */
+export const originUrl = (repository: { owner: string; name: string }): string =>
+  `http://${GIT_ROUTE}/${repository.owner}/${repository.name}.git`;
