@@ -89,7 +89,7 @@ export async function createWebhookHandler(options: WebhookOptions) {
       return answer(200, 'taken');
     } catch (error) {
       log.error({ delivery: header(request, 'x-github-delivery'), error: errorText(error) }, 'a delivery could not be taken');
-      if (response.headersSent || request.destroyed) return;
+      if (response.headersSent || response.destroyed) return;
       return answer(503, 'Not now. Redeliver it later.');
     }
   };
