@@ -21,8 +21,15 @@ export interface Parts {
 export function createDecidingServer(parts: Parts, insideOf: (socket: Duplex) => Inside | null): http.Server {
   /** Connections with a request in progress. */
   const busy = new WeakSet<Duplex>();
+  // A missing Host is refused by `checkFraming`, so that the refusal has its row.
   const server = http.createServer(
-    { maxHeaderSize: HEAD_LIMIT, headersTimeout: 15_000, keepAliveTimeout: 20_000, connectionsCheckingInterval: 5_000 },
+    {
+      requireHostHeader: false,
+      maxHeaderSize: HEAD_LIMIT,
+      headersTimeout: 15_000,
+      keepAliveTimeout: 20_000,
+      connectionsCheckingInterval: 5_000,
+    },
     (request, response) => {
       const pipelined = busy.has(request.socket);
       busy.add(request.socket);
@@ -32,8 +39,8 @@ export function createDecidingServer(parts: Parts, insideOf: (socket: Duplex) =>
   );
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // A request that was let through has its row already, and ends with its connection.
-    if (!busy.has(socket)) refuseUnread(parts, error, socket, insideOf(socket));
-    socket.destroy();
+    if (busy.has(socket) || !isMalformed(error)) socket.destroy();
+    else refuseUnread(parts, error, socket, insideOf(socket));
   });
   return server;
 }
@@ -80,10 +87,13 @@ export function asSent(request: IncomingMessage, inside: Inside | null) {
   return { route: routeOf(host), method: request.method ?? '', host, port: inside?.port ?? 0, path: request.url ?? '' };
 }
 
+/** Anything else is a connection that broke: nothing was asked. */
+export function isMalformed(error: NodeJS.ErrnoException): boolean {
+  return error.code?.startsWith('HPE_') === true || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+}
+
 function refuseUnread(parts: Parts, error: NodeJS.ErrnoException, socket: Duplex, inside: Inside | null): void {
-  const code = error.code ?? '';
-  if (!code.startsWith('HPE_') && code !== 'ERR_HTTP_REQUEST_TIMEOUT') return; // the connection broke: nothing was asked
-  const refusal = new Refusal(400, `not a well-formed HTTP request (${code})`);
+  const refusal = new Refusal(400, `not a well-formed HTTP request (${error.code})`);
   const asked = { route: 'egress', method: '', host: inside?.host ?? '', port: inside?.port ?? 0, path: '' } as const;
   endRefused(parts.ledger.open({ ...asked, phase: parts.gatekeeper.state.phase }), refusal);
   answerRaw(socket, refusal);

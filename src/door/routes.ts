@@ -98,10 +98,7 @@ export class Routes {
   #git(state: DoorState, { method, path, port }: Addressed, request: IncomingMessage): Way {
     if (!gitIsOpen(state)) throw new Refusal(403, `the repository is not served in ${state.phase}`);
     if (this.#gitSocket === null) throw new Refusal(403, 'this task has no repository to serve');
-    const reads =
-      port === 80 &&
-      ((method === 'GET' && path.endsWith('/info/refs?service=git-upload-pack')) ||
-        (method === 'POST' && path.endsWith('/git-upload-pack')));
+    const reads = port === 80 && READS.some((each) => each.method === method && each.path.test(path));
     if (!reads)
       throw new Refusal(403, 'the repository can be fetched from and nothing else: a push is made by the control plane');
     const headers = requestHeaders(request, GIT_ROUTE);
@@ -129,6 +126,12 @@ export class Routes {
     };
   }
 }
+
+/** git-scm.com/docs/http-protocol: the two requests of a fetch. Nothing before the last `?` may hold another. */
+const READS: readonly { readonly method: string; readonly path: RegExp }[] = [
+  { method: 'GET', path: /^\/[^?]+\/info\/refs\?service=git-upload-pack$/ },
+  { method: 'POST', path: /^\/[^?]+\/git-upload-pack$/ },
+];
 
 const gitIsOpen = (state: DoorState): boolean => state.phase === 'setup' || state.phase === 'agent';
 const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);

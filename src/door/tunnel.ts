@@ -7,7 +7,7 @@ import { errorText } from '../errors.ts';
 import { addressedTunnel, type Inside } from './addressed.ts';
 import type { TaskAuthority } from './certificates.ts';
 import type { LedgerRow } from './ledger.ts';
-import { answerRaw, asSent, createDecidingServer, endRefused, type Parts, rowOf } from './listener.ts';
+import { answerRaw, asSent, createDecidingServer, endRefused, isMalformed, type Parts, rowOf } from './listener.ts';
 import { Refusal, refusalText } from './refusal.ts';
 import { type Addressed, EgressRefusal } from './routes.ts';
 
@@ -42,7 +42,7 @@ export class Tunnels {
       response.once('finish', () => tunnel?.answered());
     });
     this.#server.prependListener('clientError', (error: NodeJS.ErrnoException, socket) => {
-      if (error.code?.startsWith('HPE_') === true) this.#insides.get(socket)?.begun();
+      if (isMalformed(error)) this.#insides.get(socket)?.begun();
     });
     this.#server.on('connect', (request, socket) => {
       const inside = this.#insides.get(socket)?.inside ?? null;
@@ -115,6 +115,8 @@ export class Tunnels {
         giveUp('failed', `the TLS identity could not be made: ${errorText(error)}`),
       );
     };
+    const left = () => socket.destroy(); // half a tunnel is of no use
+    socket.once('end', left);
     if (head.length > 0) first(head);
     else socket.once('data', first);
   }
