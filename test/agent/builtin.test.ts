@@ -115,9 +115,11 @@ for (const dialect of ['anthropic-messages', 'openai-chat'] as const) {
   });
 
   test(`a stream that is cut every time ends with model_unavailable over ${dialect}`, async (t) => {
-    const { door, context, harness } = await scene(t, Array<Answer>(9).fill({ cut: 'within' }), { dialect });
-    await endsWith('model_unavailable', harness.plan(context), /broke off.*tried 5 times|tried 5 times/);
-    assert.equal(door.calls.length, 5);
+    for (const cut of ['within', 'clean', 'before'] as const) {
+      const { door, context, harness } = await scene(t, Array<Answer>(9).fill({ cut }), { dialect });
+      await endsWith('model_unavailable', harness.plan(context), /broke off.*tried 5 times/);
+      assert.equal(door.calls.length, 5);
+    }
   });
 
   test(`context: old results are dropped once, then context_exceeded, over ${dialect}`, async (t) => {

@@ -9,8 +9,8 @@ import { z } from 'zod';
 export type Answer =
   | { text?: string; calls?: { name: string; input: unknown }[]; stop?: string; tokens?: number }
   | { status: number; headers?: Record<string, string>; body: string }
-  /** Some bytes of a good answer, then the connection is cut. */
-  | { cut: 'before' | 'within' }
+  /** Some bytes of a good answer, then the connection is cut, or ended in good order (`clean`). */
+  | { cut: 'before' | 'within' | 'clean' }
   /** These bytes as a 200 event stream. */
   | { stream: string }
   /** Never answers. */
@@ -71,12 +71,9 @@ function play(response: ServerResponse, dialect: 'anthropic-messages' | 'openai-
   if ('stream' in answer) {
     response.end(answer.stream);
   } else if ('cut' in answer) {
-    response.write(
-      dialect === 'openai-chat'
-        ? openai({ text: 'Half' }).slice(0, 1).join('')
-        : anthropic({ text: 'Half' }).slice(0, 3).join(''),
-      () => response.destroy(),
-    );
+    const pieces = dialect === 'openai-chat' ? openai({ text: 'Half' }).slice(0, 1) : anthropic({ text: 'Half' }).slice(0, 3);
+    if (answer.cut === 'clean') response.end(pieces.join(''));
+    else response.write(pieces.join(''), () => response.destroy());
   } else {
     response.end((dialect === 'openai-chat' ? openai(answer) : anthropic(answer)).join(''));
   }

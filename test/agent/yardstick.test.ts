@@ -88,6 +88,13 @@ test('pyproject.toml: tool tables come back, dependency tables and the project s
   );
 });
 
+test('text that only looks like a table is not torn apart', async (t) => {
+  const base = '[tool.pytest.ini_options]\naddopts = "-q"\n';
+  const own = '[project]\nreadme = """\n[tool.fake]\nx\n[end]\n"""\n[tool.pytest.ini_options]\naddopts = "--co"\n';
+  const { text } = await measured(t, { 'pyproject.toml': base }, { 'pyproject.toml': own });
+  assert.equal(text('pyproject.toml'), base);
+});
+
 test('what cannot be merged is replaced by the base’s file as a whole', async (t) => {
   const dotted = 'tool.pytest.ini_options.addopts = "--co"\n[project]\nname = "b"\n';
   const base: Files = {
