@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { AgentEnded } from '../../src/agent/ended.ts';
 import { HostEvent } from '../../src/audit/events.ts';
+import { DIALECTS } from '../../src/model/dialect.ts';
 import { FENCE, scene } from './scene.ts';
 import type { Answer } from './scripted-door.ts';
 
@@ -65,6 +66,8 @@ for (const dialect of ['anthropic-messages', 'openai-chat'] as const) {
     const path = dialect === 'openai-chat' ? 'chat/completions' : 'messages';
     for (const call of door.calls) assert.equal(call.requestLine, `http://model.coatcheck.internal/v1/${path}`);
     assert.equal(door.calls[0]?.headers.host, 'model.coatcheck.internal');
+    // The gateway lets all of it pass.
+    for (const call of door.calls) assert.deepEqual(DIALECTS[dialect].refused(call.body), []);
     // One conversation: the last call holds everything before it.
     const last = JSON.stringify(door.calls.at(-1)?.body.messages);
     for (const piece of [
@@ -196,14 +199,16 @@ test('a door that is gone ends with model_unavailable', async (t) => {
 });
 
 test("the gateway's own caps end as what they are", async (t) => {
-  for (const [reason, why] of [
-    ['token_limit', 'the task has no more'],
-    ['daily_limit', 'the daily cap is reached'],
-  ] as const) {
-    const { context, harness } = await scene(t, [
-      { status: 403, body: JSON.stringify({ error: { type: 'budget_exceeded', message: why } }) },
-    ]);
-    await endsWith(reason, harness.plan(context), new RegExp(why));
+  for (const dialect of ['anthropic-messages', 'openai-chat'] as const) {
+    for (const [reason, why] of [
+      ['token_limit', 'the task has no more'],
+      ['daily_limit', 'the daily cap is reached'],
+    ] as const) {
+      const body = JSON.stringify(DIALECTS[dialect].error('budget_exceeded', why));
+      const { door, context, harness } = await scene(t, [{ status: 403, body }], { dialect });
+      await endsWith(reason, harness.plan(context), new RegExp(why));
+      assert.equal(door.calls.length, 1);
+    }
   }
 });
 
