@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
+import { errorText } from '../errors.ts';
 import { responseHeaders } from './headers.ts';
 import type { LedgerRow } from './ledger.ts';
 import { Refusal, refusalText } from './refusal.ts';
@@ -64,7 +65,12 @@ export function exchange(
     answer.on('data', (chunk: Buffer) => {
       row.bytesDown += chunk.length;
     });
-    response.writeHead(status, responseHeaders(answer.headers));
+    try {
+      response.writeHead(status, responseHeaders(answer.headers));
+    } catch (error) {
+      fail(new Refusal(502, `the answer's head is not valid: ${errorText(error)}`));
+      return;
+    }
     response.flushHeaders();
     pipeline(answer, response, (error) => {
       if (error) fail(new Refusal(502, `the answer broke off: ${error.message}`));

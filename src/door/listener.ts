@@ -1,6 +1,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { errorText } from '../errors.ts';
 import { addressed, type Inside } from './addressed.ts';
 import { exchange, refuse } from './exchange.ts';
 import type { Ledger, LedgerRow } from './ledger.ts';
@@ -64,10 +65,12 @@ function serve(
     const forget = parts.gatekeeper.watch({ stillAllowed: way.stillAllowed, cut });
     response.once('close', forget);
   } catch (thrown) {
-    if (!(thrown instanceof Refusal)) throw thrown;
+    // What cannot be passed on must not end the process: one client's odd bytes would be a way to stop the task.
+    const refusal =
+      thrown instanceof Refusal ? thrown : new Refusal(502, `the request could not be passed on: ${errorText(thrown)}`);
     row ??= parts.ledger.open({ ...asSent(request, inside), phase: state.phase });
-    endRefused(row, thrown);
-    refuse(response, thrown, thrown instanceof EgressRefusal ? thrown.text : refusalText(thrown));
+    endRefused(row, refusal);
+    refuse(response, refusal, refusal instanceof EgressRefusal ? refusal.text : refusalText(refusal));
   }
 }
 

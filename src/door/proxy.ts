@@ -46,10 +46,7 @@ export async function openProxy(configuration: DoorConfiguration, onDecision: (d
   await chmod(configuration.socket, 0o666);
   return {
     authority: authority.certificate,
-    set(state) {
-      parts.gatekeeper.set(state);
-      upstreams.close();
-    },
+    set: (state) => parts.gatekeeper.set(state),
     async close() {
       server.close();
       parts.gatekeeper.set({ phase: 'shut' });

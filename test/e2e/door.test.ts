@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { connect as secureConnect } from 'node:tls';
+import { createTaskAuthority } from '../../src/door/certificates.ts';
 import { all, ask, inside, outside, raw, rig, rule, sink, statusOf, temporary, tunnel, within } from './door-rig.ts';
 
 test('an allowed request passes, with one row that says everything of it', async (t) => {
@@ -248,7 +250,6 @@ test('a redirect is followed by the client alone, and its next hop is decided an
 
 test('an upstream whose certificate nobody vouches for is not spoken to', async (t) => {
   const up = await sink(t);
-  const { createTaskAuthority } = await import('../../src/door/certificates.ts');
   const other = await createTaskAuthority();
   const { door, row } = await rig(t, {
     authorities: other.certificate,
@@ -259,6 +260,24 @@ test('an upstream whose certificate nobody vouches for is not spoken to', async 
   assert.equal((await ask(door, `up.test:${up.port}`)).status, 502);
   assert.equal((await row(1)).verdict, 'failed');
   assert.equal(up.requests.length, 0);
+});
+
+test('an answer that is no valid HTTP fails by itself, and the door goes on', async (t) => {
+  const heads = [
+    'HTTP/1.1 099 Odd\r\n\r\n',
+    'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
+    'nonsense\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nX: a\x01b\r\n\r\n',
+  ];
+  let served = 0;
+  const up = await sink(t, (_, response) => void response.socket?.end(heads[served++] ?? 'HTTP/1.1 204 Fine\r\n\r\n'));
+  const { door, row } = await rig(t, { rules: [rule('up.test', up.port)], hosts: { 'up.test': '127.0.0.1' } });
+  await door.set({ phase: 'setup' });
+  for (const [index, head] of heads.entries()) {
+    assert.equal((await ask(door, `up.test:${up.port}`)).status, 502, head);
+    assert.equal((await row(index + 1)).verdict, 'failed');
+  }
+  assert.equal((await ask(door, `up.test:${up.port}`)).status, 204);
 });
 
 test('credentials and hop-by-hop headers of the client stay behind', async (t) => {
@@ -281,9 +300,10 @@ test('credentials and hop-by-hop headers of the client stay behind', async (t) =
 });
 
 test('set cuts what the new phase does not allow, and shut lets nothing through', async (t) => {
+  let more = () => {};
   const up = await sink(t, (_, response) => {
-    response.writeHead(200);
     response.write('begun');
+    more = () => void response.write('more');
   });
   const authority = `up.test:${up.port}`;
   const { door, row } = await rig(t, {
@@ -293,13 +313,14 @@ test('set cuts what the new phase does not allow, and shut lets nothing through'
   assert.equal((await ask(door, authority)).status, 403, 'a door starts shut');
   await door.set({ phase: 'setup' });
   const { socket } = await tunnel(door, authority);
-  const { connect: secureConnect } = await import('node:tls');
   const secure = secureConnect({ socket, servername: 'up.test', ca: door.authority });
   secure.on('error', () => {});
   secure.write(`GET / HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
   await within('the answer’s beginning', once(secure, 'data'));
   await door.set({ phase: 'verify' });
-  assert.equal(secure.destroyed, false, 'still allowed in verify');
+  more();
+  const [still] = await within('what is still allowed in verify', once(secure, 'data'));
+  assert.match(String(still), /more/);
   const closed = once(secure, 'close');
   await door.set({ phase: 'agent', model: null });
   await within('the cut', closed);
@@ -333,6 +354,39 @@ test('one door’s exhaustion is its own', async (t) => {
   for (let tries = 0; tries < 200 && status !== 200; tries++) ({ status } = await ask(door, `up.test:${up.port}`));
   assert.equal(status, 200, 'slots come back');
 });
+
+test('killed in the middle of an answer, the door cuts it and nothing passes after', async (t) => {
+  const up = await sink(t, (_, response) => void response.write('begun'));
+  const directory = temporary(t);
+  const { door } = await rig(t, { directory, rules: [rule('up.test', up.port)], hosts: { 'up.test': '127.0.0.1' } });
+  await door.set({ phase: 'setup' });
+  const { socket } = await tunnel(door, `up.test:${up.port}`);
+  const secure = secureConnect({ socket, servername: 'up.test', ca: door.authority });
+  secure.on('error', () => {});
+  secure.write(`GET / HTTP/1.1\r\nHost: up.test:${up.port}\r\n\r\n`);
+  await within('the answer’s beginning', once(secure, 'data'));
+  const closed = once(secure, 'close');
+  process.kill(doorProcess(directory), 'SIGKILL');
+  await within('the cut', closed);
+  await within('died', door.died);
+  await assert.rejects(raw(door, 'GET http://up.test/ HTTP/1.1\r\n\r\n'), { code: 'ENOENT' });
+  assert.equal(up.connections(), 1);
+});
+
+/** The child of this process that serves a directory. */
+function doorProcess(directory: string): number {
+  const isOurs = (pid: string): boolean => {
+    try {
+      const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+      return Number(parent) === process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(directory);
+    } catch {
+      return false; // it ended meanwhile
+    }
+  };
+  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && isOurs(name));
+  assert.ok(pid !== undefined);
+  return Number(pid);
+}
 
 test('when the door’s process dies nothing passes and died settles; close is idempotent', async (t) => {
   const up = await sink(t);
