@@ -15,7 +15,7 @@ import { z } from 'zod';
 import type { Input, Verb } from './control.ts';
 import { ForgeState } from './snapshot.ts';
 
-export type { MisbehaviourRule } from './misbehave.ts';
+export { type MisbehaviourRule, secondaryLimit } from './misbehave.ts';
 export { ForgeState } from './snapshot.ts';
 
 const READY_WITHIN_MS = 20_000;

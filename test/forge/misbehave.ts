@@ -15,7 +15,7 @@ const Action = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('drop_after') }),
   /** Does nothing until the rule is released. */
   z.strictObject({ do: z.literal('hold') }),
-  /** Installation tokens made by the matching request live this long. */
+  /** The next installation tokens live this long; `operation` and `path` do not matter. */
   z.strictObject({ do: z.literal('short_token'), lifeMs: z.int() }),
   /** The webhook never arrives, though the deliveries API lists it. */
   z.strictObject({ do: z.literal('lose_webhook') }),
@@ -33,6 +33,19 @@ export const MisbehaviourRule = z.strictObject({
 export type MisbehaviourRule = z.input<typeof MisbehaviourRule>;
 type Rule = z.infer<typeof MisbehaviourRule>;
 export type Action = z.infer<typeof Action>;
+
+/** GitHub's answer to too many requests in a short time: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+export function secondaryLimit(retryAfterSeconds: number, status: 403 | 429 = 403): MisbehaviourRule['action'] {
+  return {
+    do: 'answer',
+    status,
+    headers: { 'retry-after': String(retryAfterSeconds) },
+    body: {
+      message: 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.',
+      documentation_url: 'https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits',
+    },
+  };
+}
 
 interface Live {
   readonly id: number;

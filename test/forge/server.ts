@@ -183,6 +183,7 @@ async function gitCall(
     request.socket.destroy();
     return;
   }
-  response.writeHead(answer.status, answer.headers);
+  // A fresh connection for each request: curl quietly repeats a POST on a kept one that breaks.
+  response.writeHead(answer.status, { ...answer.headers, connection: 'close' });
   response.end(answer.body);
 }

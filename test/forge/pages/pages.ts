@@ -81,7 +81,7 @@ async function find(context: ControlContext, method: string, url: URL, body: Buf
   if (owner === 'apps' || owner === 'settings' || owner === 'organizations') {
     return settings(context, method, url, new URLSearchParams(body.toString('utf8')));
   }
-  if (name === '') return repositoryList(context, owner);
+  if (name === '') return context.world.account(owner) ? repositoryList(context, owner) : null;
   const repository = context.world.repository(owner, name.replace(/\.git$/, ''));
   return repository ? inRepository(context, repository, kind, rest.join('/')) : null;
 }
