@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
-import type { Dialect } from './dialect.ts';
 import { NO_USAGE, type Observed } from './usage.ts';
+import type { Dialect } from './wire-dialect.ts';
 
 /** Longest JSON answer, and longest line of a stream, that is read for its counts; longer ones pass unread. */
 const READ_LIMIT = 16 * 1024 * 1024;

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { CoatcheckError } from '../errors.ts';
-import { DIALECTS, type Dialect, type JsonObject } from './dialect.ts';
+import { DIALECTS } from './dialect.ts';
 import type { ModelAccess, ModelGatewayOptions } from './gateway-options.ts';
 import { type Passed, passThrough } from './pass-through.ts';
 import { readBody } from './request-body.ts';
 import { costOf, NO_USAGE, tokensOf, type Usage } from './usage.ts';
+import type { Dialect, JsonObject } from './wire-dialect.ts';
 
 const BODY_LIMIT = 32 * 1024 * 1024;
 
@@ -38,7 +39,8 @@ export function createModelGateway(
   return async (request, response) => {
     const dialectGuess = DIALECTS[request.headers['x-api-key'] === undefined ? 'openai-chat' : 'anthropic-messages'];
     try {
-      const access = await options.resolve(keyOf(request));
+      const key = keyOf(request);
+      const access = key === '' ? null : await options.resolve(key);
       if (access === null) throw new Refused(401, 'authentication_error', 'This key is not known, or no longer valid.');
       await answer(options, access, request, response);
     } catch (thrown) {

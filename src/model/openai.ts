@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { DEFAULT_OUTPUT_TOKENS, type Dialect, type JsonObject } from './dialect.ts';
 import { isObject, named, objects, unknownFields } from './refusal.ts';
+import { DEFAULT_OUTPUT_TOKENS, type Dialect, type JsonObject } from './wire-dialect.ts';
 
 /**
  * Fields of https://platform.openai.com/docs/api-reference/chat/create and the sampling knobs that compatible servers

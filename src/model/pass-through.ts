@@ -3,10 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { AnswerTap } from './answer-tap.ts';
-import type { Dialect } from './dialect.ts';
 import type { ModelAccess } from './gateway-options.ts';
 import { KeyScrub } from './key-scrub.ts';
 import { charged, NO_USAGE, type Observed, type Usage } from './usage.ts';
+import type { Dialect } from './wire-dialect.ts';
 
 export interface Call {
   readonly dialect: Dialect;

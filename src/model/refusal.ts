@@ -1,4 +1,4 @@
-import type { JsonObject } from './dialect.ts';
+import type { JsonObject } from './wire-dialect.ts';
 
 /**
  * Request bodies are checked against what is known to be harmless, not against what is known to reach out: the

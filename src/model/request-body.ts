@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { CoatcheckError } from '../errors.ts';
-import type { JsonObject } from './dialect.ts';
 import { isObject } from './refusal.ts';
+import type { JsonObject } from './wire-dialect.ts';
 
 /**
  * Reads a request's body whole.
