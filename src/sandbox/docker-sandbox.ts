@@ -18,8 +18,8 @@ import { TRUST_ENVIRONMENT, writeTrust } from './trust.ts';
 
 /** Bytes of stderr kept of a command whose stdout is a stream. */
 const STREAM_ERRORS = 64 * 1024;
-/** How long a killed sandbox may take to be dead before nobody waits for it any longer. Usually 0.2 to 0.7 s. */
-const DEATH_MS = 10_000;
+/** How long the engine may take to kill a sandbox, and then to notice. Usually 0.2 to 0.7 s. */
+const KILL_MS = 3000;
 
 export interface DockerSandboxParts {
   readonly engine: Engine;
@@ -109,7 +109,11 @@ export class DockerSandbox implements Sandbox {
   async #close(): Promise<void> {
     this.#death.expect('closed');
     this.#memory?.close();
-    await removeContainer(this.#parts.engine, this.#parts.container);
+    const { engine, container } = this.#parts;
+    await removeContainer(engine, container).catch(async (thrown: unknown) => {
+      if (!this.#killProcess()) throw thrown;
+      await removeContainer(engine, container);
+    });
     this.#death.end();
     this.#parts.onClosed();
   }
@@ -147,7 +151,7 @@ export class DockerSandbox implements Sandbox {
   }
 
   async #alive(): Promise<boolean> {
-    if (this.#dead || this.#memory?.check() === true) return false;
+    if (this.#dead || this.#closing !== null || this.#memory?.check() === true) return false;
     // The engine hears of a death later than the host's kernel does.
     if (this.#started !== null && processStarted(this.#parts.pid) !== this.#started) return false;
     try {
@@ -163,13 +167,25 @@ export class DockerSandbox implements Sandbox {
 
   async #kill(cause: CauseOfDeath): Promise<void> {
     this.#death.expect(cause);
+    const { engine, container, log } = this.#parts;
     try {
-      await this.#parts.engine.call('kill a sandbox', (abortSignal) => this.#parts.container.kill({ abortSignal }));
+      await engine.call('kill a sandbox', (abortSignal) => container.kill({ abortSignal }), { ms: KILL_MS });
     } catch (thrown) {
       // 404 and 409: it is dead already.
-      if (statusOf(thrown) === null) this.#parts.log(`sandbox ${this.id.slice(0, 12)}: ${errorText(thrown)}`);
+      if (statusOf(thrown) === null) log(`sandbox ${this.id.slice(0, 12)}: ${errorText(thrown)}`);
+      this.#killProcess();
     }
-    await Promise.race([this.died, delay(DEATH_MS, undefined, { ref: false })]);
+    await Promise.race([this.died, delay(KILL_MS, undefined, { ref: false })]);
+  }
+
+  /** Kills the sandbox below the engine, which waits for a guest that does not answer; false when it cannot be seen from here. */
+  #killProcess(): boolean {
+    if (this.#started === null || processStarted(this.#parts.pid) !== this.#started) return false;
+    try {
+      return process.kill(this.#parts.pid, 'SIGKILL');
+    } catch {
+      return false;
+    }
   }
 }
 

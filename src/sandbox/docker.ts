@@ -67,7 +67,7 @@ export function openDocker(options: DockerOptions): SandboxDriver {
     },
     sweep: () => sweep(engine, owner, new Set([...open].map(({ id }) => id)), log),
     async close() {
-      await Promise.allSettled([...open].map((sandbox) => sandbox.close()));
+      await Promise.all([...open].map((sandbox) => sandbox.close().catch((left: unknown) => log(errorText(left)))));
       engine.close();
     },
   };

@@ -23,7 +23,7 @@ export function statusOf(thrown: unknown): number | null {
   return typeof thrown.statusCode === 'number' ? thrown.statusCode : null;
 }
 
-/** @param callMs overrides the default limit of one call. */
+/** @param callMs the most that any call may take. */
 export function openEngine(socketPath: string, callMs = CALL_MS): Engine {
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 8 });
   // `host` is named so that DOCKER_HOST in the environment, which the client reads by itself, cannot redirect us.
@@ -32,7 +32,8 @@ export function openEngine(socketPath: string, callMs = CALL_MS): Engine {
   return {
     docker,
     close: () => agent.destroy(),
-    async call(what, run, { ms = callMs, signal } = {}) {
+    async call(what, run, { ms: wanted = callMs, signal } = {}) {
+      const ms = Math.min(wanted, callMs);
       signal?.throwIfAborted();
       const limit = AbortSignal.timeout(ms);
       const ended = signal === undefined ? limit : AbortSignal.any([limit, signal]);

@@ -5,6 +5,8 @@ import { type Engine, statusOf } from './engine.ts';
 
 /** How long a container may take to be gone after its removal was asked for. Usually 0.2 to 0.7 s. */
 const GONE_MS = 20_000;
+/** The engine waits for ever for a guest that hangs. */
+const CALL_MS = 10_000;
 
 /**
  * Kills and removes a container with its volumes and looks that it is gone; one that is not there is no error.
@@ -15,7 +17,9 @@ export async function removeContainer(engine: Engine, container: Docker.Containe
   let last = '';
   do {
     try {
-      await engine.call('remove a sandbox', (abortSignal) => container.remove({ force: true, v: true, abortSignal }));
+      await engine.call('remove a sandbox', (abortSignal) => container.remove({ force: true, v: true, abortSignal }), {
+        ms: CALL_MS,
+      });
     } catch (thrown) {
       // 409: somebody else's removal is under way, 500: the runtime could not kill it this time. Both are seen below.
       if (statusOf(thrown) === null) throw thrown;

@@ -1,12 +1,13 @@
-import { createHash, type Hash } from 'node:crypto';
 import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CappedOutput } from './capped-output.ts';
+import { CommandOutput } from './command-output.ts';
 import { type ExecCall, type ExecChannel, NotRunning } from './exec-channel.ts';
-import { type Frame, frames } from './frames.ts';
+import { frames } from './frames.ts';
 import type { ExecOptions, ExecResult } from './sandbox.ts';
 
+/** How long a guest may take to kill its processes before it counts as hung. Usually 0.1 s, under a fork bomb 2 s. */
+const ANSWER_MS = 6000;
 /** How long the output may still flow after everything was killed. */
 const DRAIN_MS = 5000;
 
@@ -39,147 +40,119 @@ export interface Run extends Pick<ExecOptions, 'timeoutMs' | 'signal' | 'outputL
   readonly onStdout?: ((bytes: Buffer) => Promise<void>) | undefined;
 }
 
-/** A command that is stopped for one of these reasons is killed with all it started. */
-type Stop = 'timed_out' | 'aborted' | 'flooded' | 'broken';
-
-/** The first `limit` bytes of a stream. */
-class Prefix {
-  readonly #kept: Buffer[] = [];
-  #left: number;
-  constructor(limit: number) {
-    this.#left = limit;
-  }
-  /** The part of the bytes that still fitted. */
-  add(bytes: Buffer): Buffer {
-    const fits = Buffer.from(bytes.subarray(0, this.#left));
-    if (fits.length > 0) this.#kept.push(fits);
-    this.#left -= fits.length;
-    return fits;
-  }
-  get bytes(): Buffer {
-    return Buffer.concat(this.#kept);
-  }
-}
-
-/** Everything that is known of a command's output; memory stays within a few times the limit. */
-class Output {
-  readonly stdout: Prefix;
-  readonly stderr: Prefix;
-  readonly both: CappedOutput;
-  readonly #live: Prefix;
-  readonly #digest: Hash = createHash('sha256');
-  #total = 0;
-
-  constructor(limit: number) {
-    this.stdout = new Prefix(limit);
-    this.stderr = new Prefix(limit);
-    this.#live = new Prefix(limit);
-    this.both = new CappedOutput(limit);
-  }
-
-  /** Bytes so far. */
-  get total(): number {
-    return this.#total;
-  }
-
-  count(bytes: Buffer): void {
-    this.#digest.update(bytes);
-    this.#total += bytes.length;
-  }
-
-  keep({ from, bytes }: Frame, onOutput: ExecOptions['onOutput']): void {
-    this[from].add(bytes);
-    this.both.add(bytes);
-    if (onOutput === undefined) return;
-    const live = this.#live.add(bytes);
-    if (live.length > 0) onOutput(live);
-  }
-
-  result(end: ExecResult['end'], exitCode: number | null, ms: number, note = ''): ExecResult {
-    return {
-      end,
-      exitCode,
-      stdout: this.stdout.bytes,
-      stderr: this.stderr.bytes,
-      output: this.both.text() + note,
-      truncated: this.both.cut > 0,
-      outputDigest: this.#digest.digest('hex'),
-      ms,
-    };
-  }
-}
-
-/** Runs a command to its end, however that comes; see `ExecResult.end`. @throws what `stdin` or `onStdout` throws, and CoatcheckError `engine_unreachable`. */
+/**
+ * Runs a command to its end, however that comes; see `ExecResult.end`.
+ * @throws what `stdin` or `onStdout` throws, and CoatcheckError `engine_unreachable`.
+ */
 export async function runCommand(ground: Ground, run: Run): Promise<ExecResult> {
   const started = performance.now();
-  const output = new Output(run.outputLimit);
-  const done = (end: ExecResult['end'], code: number | null = null, note = '') =>
-    output.result(end, code, performance.now() - started, note);
-  if (run.signal.aborted) return done('aborted');
-
+  const output = new CommandOutput(run.outputLimit);
+  const done = ({ end, exitCode = null, note = '' }: Ending) => output.result(end, exitCode, performance.now() - started, note);
+  if (run.signal.aborted) return done({ end: 'aborted' });
   let channel: ExecChannel;
   try {
     channel = await ground.open({ ...run.call, stdin: run.stdin !== undefined });
   } catch (thrown) {
-    if (thrown instanceof NotRunning) return done('sandbox_died');
+    if (thrown instanceof NotRunning) return done({ end: 'sandbox_died' });
     throw thrown;
   }
-  const { promise: stopped, resolve: stop } = Promise.withResolvers<Stop>();
-  const onAbort = () => stop('aborted');
-  run.signal.addEventListener('abort', onAbort, { once: true });
-  if (run.signal.aborted) onAbort();
-  const timer = setTimeout(stop, run.timeoutMs, 'timed_out');
-  let broken: unknown = null;
-  const breakOff = (thrown: unknown) => {
-    broken = thrown;
-    stop('broken');
-  };
-  if (run.stdin !== undefined) void feed(channel.socket, run.stdin, breakOff);
-  const drained = drain(channel.socket, output, run, ground.outputBudget, () => stop('flooded')).catch(breakOff);
+  const stop = stopper(run);
+  if (run.stdin !== undefined) void feed(channel.socket, run.stdin, stop.because);
+  const drained = drain(channel.socket, output, run, ground.outputBudget, stop).catch(stop.because);
   try {
-    const first = await Promise.race([drained.then(() => 'ended' as const), stopped, ground.died.then(() => 'died' as const)]);
-    if (broken !== null) {
-      await killAll(ground, drained);
-      throw broken;
+    const ended = drained.then(() => 'ended' as const);
+    const died = ground.died.then(() => 'died' as const);
+    // What stopped it is looked at first: an output that broke off has also ended.
+    const first = await Promise.race([stop.promise, ended.then(() => stop.reason() ?? 'ended'), died]);
+    if (first === 'died') return done({ end: 'sandbox_died' });
+    if (first === 'ended') return done(await exitOf(ground, channel, output));
+    await killAll(ground, drained);
+    if (first === 'flooded') {
+      return done({ end: 'exited', exitCode: 137, note: `\n[killed after ${output.total} bytes of output]\n` });
     }
-    if (first === 'died') return done('sandbox_died');
-    if (first !== 'ended') await killAll(ground, drained);
-    if (first === 'flooded') return done('exited', 137, `\n[killed after ${output.total} bytes of output]\n`);
-    if (first === 'timed_out' || first === 'aborted') return done(first);
-    const code = await channel.exitCode();
-    if (code === 0) return done('exited', code);
-    // A dying sandbox first ends its commands, with whatever code.
-    if (code === null || !(await ground.alive())) return done('sandbox_died');
-    if (code === NOT_STARTED && output.both.text().startsWith(RUNTIME_FAILURE)) {
-      const died = ground.died.then(() => true);
-      if (await Promise.race([died, delay(DEATH_NOTED_MS, false, { ref: false })])) return done('sandbox_died');
-    }
-    // The wrapper was killed, or so was the command: it is not known here, and a killed wrapper could not clean up.
-    if (code >= 128 && !(await ground.reap())) await ground.kill();
-    return done('exited', code);
+    if (first === 'timed_out' || first === 'aborted') return done({ end: first });
+    throw first.thrown;
   } finally {
-    clearTimeout(timer);
-    run.signal.removeEventListener('abort', onAbort);
+    stop.close();
     channel.socket.destroy();
   }
 }
 
+interface Ending {
+  readonly end: ExecResult['end'];
+  readonly exitCode?: number | null;
+  readonly note?: string;
+}
+
+/** Why a command is stopped before its end; it is then killed with all it started. `thrown`: its input or its reader failed. */
+type Stop = 'timed_out' | 'aborted' | 'flooded' | { readonly thrown: unknown };
+
+/** Waits for a reason to stop a command; the first one counts. */
+function stopper({ timeoutMs, signal }: Run) {
+  const { promise, resolve } = Promise.withResolvers<Stop>();
+  let reason: Stop | null = null;
+  const stop = (why: Stop) => {
+    reason ??= why;
+    resolve(reason);
+  };
+  const onAbort = () => stop('aborted');
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  const timer = setTimeout(stop, timeoutMs, 'timed_out');
+  return {
+    promise,
+    reason: () => reason,
+    flooded: () => stop('flooded'),
+    because: (thrown: unknown) => stop({ thrown }),
+    close() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+/** What the end of the output means: an exit, or the sandbox's death, which first ends its commands with whatever code. */
+async function exitOf(ground: Ground, channel: ExecChannel, output: CommandOutput): Promise<Ending> {
+  const exitCode = await channel.exitCode();
+  if (exitCode === 0) return { end: 'exited', exitCode };
+  if (exitCode === null || !(await ground.alive())) return { end: 'sandbox_died' };
+  if (exitCode === NOT_STARTED && output.both.text().startsWith(RUNTIME_FAILURE)) {
+    const died = ground.died.then(() => true);
+    if (await Promise.race([died, delay(DEATH_NOTED_MS, false, { ref: false })])) return { end: 'sandbox_died' };
+  }
+  if (exitCode < 128 || (await ground.reap())) return { end: 'exited', exitCode };
+  // Killed was the command, the wrapper, which then could not clean up, or, as nothing answers any more, the whole sandbox.
+  await ground.kill();
+  return { end: 'sandbox_died' };
+}
+
 /** Kills the command with all it started; a guest that does not answer is killed as a whole. */
 async function killAll(ground: Ground, drained: Promise<unknown>): Promise<void> {
-  const answered = await ground.reap();
-  const ended = answered && (await Promise.race([drained.then(() => true), delay(DRAIN_MS, false, { ref: false })]));
-  if (!ended) await ground.kill();
+  try {
+    const answered = await Promise.race([ground.reap(), delay(ANSWER_MS, false, { ref: false })]);
+    const ended = answered && (await Promise.race([drained.then(() => true), delay(DRAIN_MS, false, { ref: false })]));
+    if (!ended) await ground.kill();
+  } catch (thrown) {
+    await ground.kill();
+    throw thrown;
+  }
 }
 
 /** Reads the output to its end. The engine's own cut of the connection counts as the end. */
-async function drain(socket: Duplex, output: Output, run: Run, budget: number, flooded: () => void): Promise<void> {
+async function drain(
+  socket: Duplex,
+  output: CommandOutput,
+  run: Run,
+  budget: number,
+  stop: ReturnType<typeof stopper>,
+): Promise<void> {
   const multiplexed: AsyncIterable<Buffer> = socket;
-  const source = frames(untilCut(multiplexed));
-  for await (const frame of source) {
+  for await (const frame of frames(untilCut(multiplexed))) {
     output.count(frame.bytes);
-    if (frame.from === 'stdout' && run.onStdout !== undefined) await run.onStdout(frame.bytes);
-    else output.keep(frame, run.onOutput);
-    if (run.onStdout === undefined && output.total > budget) flooded();
+    if (frame.from === 'stderr' || run.onStdout === undefined) output.keep(frame, run.onOutput);
+    // A reader that is slow must not hold up the end of a command that is stopped: the rest is dropped then.
+    else if (stop.reason() === null) await Promise.race([run.onStdout(frame.bytes), stop.promise]);
+    if (run.onStdout === undefined && output.total > budget) stop.flooded();
   }
 }
 

@@ -117,24 +117,34 @@ async function holdable(t: TestContext) {
   };
 }
 
+test('a guest that hangs is killed with its command, although the engine waits for it', { timeout: 60_000 }, async (t) => {
+  const sandbox = await create(t);
+  const { State } = await docker.getContainer(sandbox.id).inspect();
+  const freeze = () => void process.kill(State.Pid, 'SIGSTOP');
+  const result = await sh(sandbox, 'echo up; sleep 100', { timeoutMs: 200, onOutput: freeze });
+  assert.equal(result.end, 'timed_out');
+  assert.equal(await sandbox.died, 'killed');
+  await sandbox.close();
+});
+
 test('an engine that hangs ends commands in an error within bounds; when it is back, so are we', {
   timeout: 40_000,
 }, async (t) => {
   const engine = await holdable(t);
-  const behind = openDocker({ socketPath: engine.path, owner: { deployment, host: 'e2e' }, callMs: 2000 });
-  t.after(() => behind.close());
+  const behind = openDocker({ socketPath: engine.path, owner: { deployment, host: 'e2e' }, callMs: 1000 });
   const sandbox = await behind.create(spec(), never);
-  const stuck = sh(sandbox, 'echo up; sleep 100', { timeoutMs: 1500, onOutput: () => engine.hold(true) });
+  const stuck = sh(sandbox, 'echo up; sleep 100', { timeoutMs: 500, onOutput: () => engine.hold(true) });
   await assert.rejects(stuck, { code: 'engine_unreachable' });
   await assert.rejects(sh(sandbox, 'true'), { code: 'engine_unreachable' });
   await assert.rejects(behind.create(spec(), never), { code: 'engine_unreachable' });
-  engine.hold(false);
-  assert.equal((await sh(sandbox, 'echo back')).output, 'back\n');
-  engine.hold(true);
   await assert.rejects(sandbox.close(), { code: 'engine_unreachable' });
   engine.hold(false);
+  assert.equal(await sandbox.died, 'killed', 'what cannot be controlled any more is not left running');
   await sandbox.close();
-  assert.equal(await sandbox.died, 'closed');
+  const next = await behind.create(spec(), never);
+  assert.equal((await sh(next, 'echo back')).output, 'back\n');
+  await behind.close();
+  await assert.rejects(docker.getContainer(next.id).inspect(), { statusCode: 404 });
 });
 
 test('a runtime that would have a network, or no way to the door, is none', { timeout: 20_000 }, async (t) => {
