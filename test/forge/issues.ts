@@ -4,7 +4,8 @@ import type { Account, Actor, App, Comment, Issue, PullDetails, Reaction, Reacti
 import { invalid } from './failure.ts';
 import { roleOf } from './permissions.ts';
 import { pullShape } from './pulls.ts';
-import { accountShape, commentShape, issueShape, labelShape, type Shape } from './represent.ts';
+import { accountShape, type Shape } from './represent.ts';
+import { commentShape, issueShape, labelShape } from './represent-issue.ts';
 
 /** Somebody who acts: an account, through an app or not. */
 export interface Author {

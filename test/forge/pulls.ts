@@ -2,7 +2,8 @@
 import type { Context } from './call.ts';
 import type { Account, Issue, PullDetails } from './entities.ts';
 import { GitFailure, git } from './git-store.ts';
-import { accountShape, apiOf, associationOf, issueShape, labelShape, pageOf, repositoryShape, type Shape } from './represent.ts';
+import { accountShape, apiOf, pageOf, repositoryShape, type Shape } from './represent.ts';
+import { associationOf, issueShape, labelShape } from './represent-issue.ts';
 import type { World } from './world.ts';
 
 /** The commit that a ref names; null where there is none. */

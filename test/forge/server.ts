@@ -1,13 +1,14 @@
 /** The forge's HTTP server: REST below /api/v3, git, the control API below /_forge, and pages. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { ZodError } from 'zod';
-import { type ControlContext, ControlFailure, isVerb, runVerb } from './control.ts';
+import { isVerb, runVerb } from './control.ts';
 import { Deliveries } from './deliveries.ts';
 import { type GitRequest, gitAccess, matchGit, refuseGit, serveGit } from './git-http.ts';
 import { prepareGit } from './git-store.ts';
 import { type Action, Misbehaviour } from './misbehave.ts';
 import { handle, match } from './rest.ts';
 import { snapshot } from './snapshot.ts';
+import { type ControlContext, ControlFailure } from './verb.ts';
 import { nameOfActor, nodeId, World } from './world.ts';
 
 const API = '/api/v3';

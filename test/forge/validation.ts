@@ -38,7 +38,14 @@ const FORMATS = {
   url: true,
 } as const;
 
-const options = { strict: false, allErrors: false, formats: FORMATS, validateFormats: true } as const;
+const options = {
+  strict: false,
+  allErrors: false,
+  formats: FORMATS,
+  validateFormats: true,
+  inlineRefs: false,
+  code: { optimize: false },
+} as const;
 const bodies = new Ajv(options);
 const parameters = new Ajv({ ...options, coerceTypes: true });
 for (const ajv of [bodies, parameters]) ajv.addSchema({ $id: 'github', schemas: description.schemas });

@@ -17,7 +17,7 @@ import {
   removeLabel,
 } from '../issues.ts';
 import { roleAtLeast, roleOf } from '../permissions.ts';
-import { commentShape, issueShape, labelShape, reactionShape } from '../represent.ts';
+import { commentShape, issueShape, labelShape, reactionShape } from '../represent-issue.ts';
 
 const MAX_BODY = 65_536;
 

@@ -5,7 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { html } from 'hono/html';
 import { z } from 'zod';
-import { type ControlContext, makeApp, runVerb } from '../control.ts';
+import { runVerb } from '../control.ts';
+import { makeApp } from '../making.ts';
+import type { ControlContext } from '../verb.ts';
 import { frame, type Html } from './layout.ts';
 
 const Manifest = z.looseObject({

@@ -1,8 +1,8 @@
 /** Plain pages for people; whoever can reach this machine's loopback may read them. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { html } from 'hono/html';
-import type { ControlContext } from '../control.ts';
 import type { Repository } from '../entities.ts';
+import type { ControlContext } from '../verb.ts';
 import { appPage, createFromManifest, installApp, manifestPage } from './app-manifest.ts';
 import { commitPage, file, home } from './code.ts';
 import { issueList, issuePage } from './conversation.ts';
