@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { canonical } from '../../src/audit/canonical.ts';
 import { appendEvent, genesis } from '../../src/audit/chain.ts';
 import { RecordedEvent } from '../../src/audit/events.ts';
 import { seal, writeRecord } from '../../src/audit/seal.ts';
@@ -160,4 +161,56 @@ test('text that no canonical JSON can hold is made well-formed before it is chai
     event: { type: 'output', text: `half an emoji: ${cut}` },
   });
   assert.deepEqual(RecordedEvent.parse(event).event, { type: 'output', text: 'half an emoji: \ufffd' });
+});
+
+test('a gap in the sequence is found even where the chain and the seal hold', async (t) => {
+  const events = sampleEvents().slice(0, 2);
+  const last = events[1];
+  assert.ok(last);
+  const { at, witness, event } = last;
+  const later = appendEvent({ seq: 6, hash: last.hash }, { at, witness, event });
+  const bad = firstBad(seal([...events, later], facts, await newKey(t)).text);
+  assert.deepEqual([bad?.line, bad?.seq, bad?.why], [4, 2, 'event 2 is missing: 7 stands in its place']);
+});
+
+test('an event whose hash is not its own is found even where the chain and the seal hold', async (t) => {
+  const events = sampleEvents();
+  const changed = events.map((event, index) => (index === 5 ? { ...event, at: '2026-11-21T09:59:01.000Z' } : event));
+  const bad = firstBad(seal(changed, facts, await newKey(t)).text);
+  assert.deepEqual([bad?.seq, bad?.why], [5, 'was changed after it was recorded']);
+});
+
+test('a seal over another digest, count or attempt does not hold for this record, whoever signed it', async (t) => {
+  const key = await newKey(t);
+  const { text, envelope } = seal(sampleEvents(), facts, key);
+  const body = text.slice(0, text.trimEnd().lastIndexOf('\n') + 1);
+  const original = Buffer.from(envelope.payload, 'base64').toString();
+  const resealed = (change: (payload: string) => string) => {
+    const payload = Buffer.from(change(original));
+    const sig = key.sign(preAuthEncoding(envelope.payloadType, payload)).toString('base64');
+    return `${body}${canonical({ ...envelope, payload: payload.toString('base64'), signatures: [{ keyid: key.id, sig }] })}\n`;
+  };
+  assert.equal(firstBad(resealed((payload) => payload)), null, 'control');
+  const cases: [RegExp, string, RegExp][] = [
+    [/"sha256":"[0-9a-f]{8}/, '"sha256":"00000000', /digest/],
+    [/"count":6/, '"count":7', /event 6 is missing/],
+    [/"count":6/, '"count":5', /5 events were sealed/],
+    [/"head":"[0-9a-f]{8}/, '"head":"00000000', /the last is another/],
+    [/"attempt":1/, '"attempt":2', /another attempt/],
+  ];
+  for (const [from, to, why] of cases) {
+    const bad = firstBad(resealed((payload) => payload.replace(from, to)));
+    assert.match(bad?.why ?? 'intact', why, to);
+  }
+});
+
+test('another spelling of the same base64 is not the same record', async (t) => {
+  const { text, envelope } = seal(sampleEvents(), facts, await newKey(t));
+  const { sig } = envelope.signatures[0];
+  // 64 bytes leave four spare bits in the last letter.
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  const last = sig.charAt(85);
+  const other = `${sig.slice(0, 85)}${letters.charAt(letters.indexOf(last) ^ 1)}==`;
+  assert.deepEqual(Buffer.from(other, 'base64'), Buffer.from(sig, 'base64'), 'control: it decodes to the same');
+  assert.equal(firstBad(text.replace(sig, other))?.why, 'base64 that is not spelled exactly');
 });
