@@ -94,8 +94,13 @@ function serve(
   running.add(child);
   child.once('close', () => running.delete(child));
   child.once('error', () => response.destroy());
-  // A client that has gone away leaves no process behind; 'close' follows a complete answer too.
-  response.once('close', () => child.kill('SIGKILL'));
+  // A client that has gone away leaves no process behind ('close' follows a complete answer too); unread output would
+  // keep the child from being told closed.
+  response.once('close', () => {
+    child.kill('SIGKILL');
+    child.stdin?.destroy();
+    child.stdout?.destroy();
+  });
   response.writeHead(200, {
     'content-type': `application/x-git-upload-pack-${service.kind === 'refs' ? 'advertisement' : 'result'}`,
     'cache-control': 'no-cache',

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { CoatcheckError } from '../errors.ts';
 import { gitEnvironment } from './environment.ts';
 import { type Mirror, tooLarge } from './mirror.ts';
@@ -98,7 +98,8 @@ async function sizeOf(directory: string): Promise<number> {
 function tarOf(directory: string, signal: AbortSignal): Readable {
   const args = ['--create', '--numeric-owner', '--owner=0', '--group=0', '--mode=u+rw,go-w', '-C', directory, '--', '.git'];
   const tar = spawn('tar', args, { env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' }, stdio: ['ignore', 'pipe', 'ignore'], signal });
-  const stream = tar.stdout;
+  // Node empties the pipe of a child that has ended while nobody reads yet; what is piped on waits for its reader.
+  const stream = tar.stdout.pipe(new PassThrough());
   tar.once('error', (cause) => stream.destroy(cause));
   // 'exit' comes before the end of the stream is read: a failing tar is never a short stream that looks whole.
   tar.once('exit', (code) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer, request } from 'node:http';
@@ -136,6 +137,31 @@ test('a zipped request is read, a zip bomb is cut', async (t) => {
   assert.equal((await ask(socket, 'POST', path, listing, { ...headers, 'content-encoding': 'br' })).status, 400);
   const bomb = gzipSync(Buffer.alloc(256 << 20, '0014command=ls-refs\n'), { level: 1 });
   await assert.rejects(ask(socket, 'POST', path, bomb, headers), /socket hang up|aborted|ECONNRESET|EPIPE/);
+});
+
+test('clients that hang up in the middle of a pack keep nobody else from being served', async (t) => {
+  const { root, socket, gateway } = await world(t);
+  const path = join(root, 'upstream.git');
+  const sha = commitFiles(path, { 'large.bin': randomBytes(16 << 20) }, []);
+  gitAs(path, ['update-ref', 'refs/heads/main', sha]);
+  const body = `0012command=fetch\n00010032want ${sha}\n0009done\n0000`;
+  const headers = { 'content-type': 'application/x-git-upload-pack-request', 'git-protocol': 'version=2' };
+  for (let i = 0; i < 6; i++) {
+    const sent = request({ socketPath: socket, method: 'POST', path: '/acme/widget.git/git-upload-pack', headers });
+    sent.end(body);
+    const [answer] = await once(sent, 'response');
+    assert.equal(answer.statusCode, 200);
+    await once(answer, 'readable');
+    assert.ok(answer.read() !== null);
+    answer.on('error', () => {});
+    answer.destroy();
+    await once(answer, 'close');
+    // The next one may come before the last one's process is gone; wait until it is.
+    while ((await ask(socket, 'GET', '/acme/widget.git/info/refs?service=git-upload-pack')).status === 503)
+      bound.throwIfAborted();
+  }
+  await gateway.close();
+  assert.ok(!existsSync(socket));
 });
 
 test('close cuts what runs and removes the socket', async (t) => {
