@@ -172,3 +172,59 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     secret: (name) => set[name] ?? null,
   };
 }
+
+/** What a child process of ours inherits; nothing secret is among it. */
+const INHERITED = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'TMPDIR',
+  'NODE_EXTRA_CA_CERTS',
+  'HTTPS_PROXY',
+  'https_proxy',
+  'NO_PROXY',
+  'no_proxy',
+  'DOCKER_HOST',
+];
+
+/** The environment for a child process: what is harmless of ours, and what it is given. */
+export function childEnvironment(
+  given: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Record<string, string> {
+  const inherited = INHERITED.flatMap((name) => {
+    const value = environment[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(inherited), ...given };
+}
+
+export interface ModelEndpoint {
+  readonly dialect: 'anthropic-messages' | 'openai-chat';
+  readonly baseUrl: string;
+  readonly apiKey: string;
+}
+
+/**
+ * A vendor's endpoint by its own customary variables; which vendor, the model's name tells, else which key is set.
+ * @throws CoatcheckError `model_key_missing` saying which variables would do.
+ */
+export function modelEndpoint(
+  model: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): ModelEndpoint {
+  const at = (vendor: 'ANTHROPIC' | 'OPENAI', dialect: ModelEndpoint['dialect'], standard: string): ModelEndpoint | null => {
+    const key = environment[`${vendor}_API_KEY`];
+    const url = environment[`${vendor}_BASE_URL`];
+    return key || url ? { dialect, baseUrl: (url || standard).replace(/\/+$/, ''), apiKey: key ?? '' } : null;
+  };
+  const anthropic = at('ANTHROPIC', 'anthropic-messages', 'https://api.anthropic.com');
+  const openai = at('OPENAI', 'openai-chat', 'https://api.openai.com/v1');
+  const found = model.startsWith('claude') ? (anthropic ?? openai) : (openai ?? anthropic);
+  if (found !== null) return found;
+  throw new CoatcheckError(
+    'model_key_missing',
+    `There is no key or address for the model “${model}” in the environment.`,
+    'Set ANTHROPIC_API_KEY or ANTHROPIC_BASE_URL, or for an OpenAI-compatible endpoint OPENAI_API_KEY or OPENAI_BASE_URL.',
+  );
+}

@@ -1,3 +1,4 @@
+import { setTimeout as after } from 'node:timers/promises';
 import { errorText } from '../errors.ts';
 import type { Attempt } from '../store/attempts.ts';
 import { isEnd, RETRIED } from '../task/task.ts';
@@ -9,6 +10,8 @@ import { sealRecord } from './seal-record.ts';
 
 /** How often a task is tried again after something that was nobody's fault. */
 const ATTEMPTS = 3;
+const PUBLISH_TRIES = 3;
+const PUBLISH_PAUSE_MS = 2000;
 
 async function endingOf(parts: ControlParts, ref: AttemptRef, attempt: Attempt): Promise<Ending> {
   const { stop } = await parts.store.tasks.get(ref.task);
@@ -18,6 +21,21 @@ async function endingOf(parts: ControlParts, ref: AttemptRef, attempt: Attempt):
   if (outcome.outcome === 'no_change') return ending('nothing_changed');
   if (outcome.outcome === 'ended') return ending(outcome.reason, outcome.message);
   return publishChange(parts, ref, attempt, outcome);
+}
+
+/** Publishing depends on others: what fails is tried again from its beginning before the task fails by it. */
+async function patiently(parts: ControlParts, ref: AttemptRef, attempt: Attempt): Promise<Ending> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await endingOf(parts, ref, attempt);
+    } catch (error) {
+      parts.signal.throwIfAborted();
+      parts.log.warn({ ...ref }, `concluding failed: ${errorText(error)}`);
+      await parts.recorder.control(ref, { type: 'trouble', what: errorText(error) });
+      if (tries === PUBLISH_TRIES) return ending('publish_failed', errorText(error));
+      await after(tries * PUBLISH_PAUSE_MS, undefined, { signal: parts.signal });
+    }
+  }
 }
 
 /**
@@ -30,16 +48,7 @@ export async function conclude(parts: ControlParts, ref: AttemptRef): Promise<vo
   const { store } = parts;
   const attempt = await store.attempts.get(ref.task, ref.attempt);
   if (attempt === null || attempt.sealedAt !== null) return;
-  if (attempt.state !== 'ended') {
-    let end: Ending;
-    try {
-      end = await endingOf(parts, ref, attempt);
-    } catch (error) {
-      parts.log.error({ ...ref, error }, 'concluding failed');
-      end = ending('publish_failed', errorText(error));
-    }
-    await closeAttempt(parts, ref, end);
-  }
+  if (attempt.state !== 'ended') await closeAttempt(parts, ref, await patiently(parts, ref, attempt));
   await anchor(parts, ref);
 }
 

@@ -43,7 +43,7 @@ export async function publishChange(parts: ControlParts, ref: AttemptRef, attemp
   const report = await look(publication, quarantine);
   if (report.verdict === 'refused') return refused(report);
   const commit = await recorder.step(ref, 'commit', () => makeTheCommit(publication, quarantine));
-  return recorder.step(ref, 'publish', () =>
+  return await recorder.step(ref, 'publish', () =>
     // The same turn in which a stop is acknowledged: after the acknowledgement nothing is published.
     parts.publishing(task.id, () => publish(publication, quarantine, commit)),
   );

@@ -2,19 +2,12 @@ import { html } from 'hono/html';
 import type { RecordedEvent } from '../audit/events.ts';
 import { duration } from '../audit/markdown.ts';
 import type { TaskEntry } from '../store/tasks.ts';
-import { costWords, STATE_WORDS, stepLines, stepName, taskTitle } from './words.ts';
+import { costWords, plainText, STATE_WORDS, stepLines, stepName, taskTitle } from './words.ts';
 
 type Html = ReturnType<typeof html>;
 
 const MARKS = { ok: '✓', failed: '✗', running: '…' } as const;
 const OUTPUT_SHOWN = 20_000;
-
-// biome-ignore lint/complexity/useRegexLiterals: as a literal, a colour sequence's escape could not be told from a mistake
-const COLOURS = new RegExp('\\u001b\\[[0-9;?]*[ -/]*[@-~]', 'g');
-const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-
-/** Colour sequences go and other control characters become visible: nothing acts on what a command printed. */
-export const plainText = (text: string): string => text.replace(COLOURS, '').replace(INVISIBLE, '·');
 
 function steps(events: readonly RecordedEvent[]): Html {
   const lines = stepLines(events).map(

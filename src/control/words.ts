@@ -116,3 +116,10 @@ export const costWords = (events: readonly RecordedEvent[]): string =>
   costLine(costOf(events.flatMap(({ event }) => (event.type === 'model.call' ? [event] : []))));
 
 export const taskTitle = (task: Task): string => `${task.repository.owner}/${task.repository.name}#${task.issue.number}`;
+
+// biome-ignore lint/complexity/useRegexLiterals: as a literal, a colour sequence's escape could not be told from a mistake
+const COLOURS = new RegExp('\\u001b\\[[0-9;?]*[ -/]*[@-~]', 'g');
+const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** Colour sequences go and other control characters become visible: nothing acts on what a command printed. */
+export const plainText = (text: string): string => text.replace(COLOURS, '').replace(INVISIBLE, '·');

@@ -23,8 +23,10 @@ export interface PollOptions {
   once?: boolean;
 }
 
-/** A delivery is listed a while before or after its moment by another machine's clock. */
+/** Deliveries may be listed in another order than that of their moments. */
 const OVERLAP_MS = 60_000;
+/** Another look is taken at a delivery whose content could not be fetched. */
+const FAILED = Symbol('failed');
 
 /**
  * Deliveries as GitHub keeps them for the App, oldest first, each GUID once: a redelivery has the same GUID. One is taken
@@ -32,26 +34,37 @@ const OVERLAP_MS = 60_000;
  * Ends with the signal, without throwing. https://docs.github.com/en/rest/apps/webhooks
  */
 export async function* pollDeliveries(octokits: Octokits, options: PollOptions): AsyncGenerator<PolledDelivery, void, undefined> {
-  const { signal, intervalMs = 10_000, onTrouble } = options;
+  const { signal, intervalMs = 10_000 } = options;
+  const trouble = (error: unknown): void => {
+    if (!signal.aborted) options.onTrouble?.(`Looking for deliveries: ${errorText(error)}`);
+  };
   const taken = new Map<string, number>();
   let from = options.since.getTime();
   while (!signal.aborted) {
-    try {
-      const started = Date.now();
-      for (const listed of await listSince(octokits, from, signal)) {
-        if (taken.has(listed.guid)) continue;
-        if (options.events?.has(listed.event) ?? true) {
-          const payload = await fetchPayload(octokits, listed.id, signal);
-          if (payload !== undefined) yield { guid: listed.guid, event: listed.event, payload };
-        }
-        taken.set(listed.guid, listed.at);
-      }
-      from = Math.max(from, started - OVERLAP_MS);
-      for (const [guid, at] of taken) if (at < from - OVERLAP_MS) taken.delete(guid);
-    } catch (error) {
-      if (signal.aborted) return;
-      onTrouble?.(`Looking for deliveries failed: ${errorText(error)}`);
+    // Only GitHub's clock counts: the window moves on by the moments that it lists, and not past one that failed.
+    let newest = from;
+    let failed = Number.POSITIVE_INFINITY;
+    const list = await listSince(octokits, from, signal).catch((error: unknown) => {
+      trouble(error);
+      return [];
+    });
+    for (const listed of list) {
+      newest = Math.max(newest, listed.at);
+      if (signal.aborted || taken.has(listed.guid)) continue;
+      const wanted = options.events?.has(listed.event) ?? true;
+      const payload = wanted
+        ? await fetchPayload(octokits, listed.id, signal).catch((error: unknown) => {
+            trouble(error);
+            failed = Math.min(failed, listed.at);
+            return FAILED;
+          })
+        : undefined;
+      if (payload === FAILED) continue;
+      if (payload !== undefined) yield { guid: listed.guid, event: listed.event, payload };
+      taken.set(listed.guid, listed.at);
     }
+    from = Math.max(from, Math.min(newest - OVERLAP_MS, failed));
+    for (const [guid, at] of taken) if (at < from) taken.delete(guid);
     if (options.once === true) return;
     await delay(intervalMs, undefined, { signal }).catch(() => undefined);
   }

@@ -6,6 +6,7 @@ import type { Queue } from '../queue/queue.ts';
 import type { SandboxDriver } from '../sandbox/docker.ts';
 import type { HostFacts } from '../task/protocol.ts';
 import type { ControlClient } from './protocol-client.ts';
+import { openRunRoot, sweepRunRoots } from './run-directory.ts';
 import { runTask } from './run-task.ts';
 
 const SWEEP_EVERY_MS = 30_000;
@@ -18,7 +19,7 @@ export interface HostOptions {
   readonly sandboxes: SandboxDriver;
   /** Makes the agent of one attempt. */
   readonly harness: () => Harness;
-  /** Mirrors and sockets of this host. */
+  /** Mirrors of repositories. */
   readonly directory: string;
   readonly facts: HostFacts;
   readonly slots: number;
@@ -32,6 +33,12 @@ export interface HostOptions {
   readonly log: Logger;
 }
 
+/** What a run needs of its host. */
+export interface RunHost extends HostOptions {
+  /** Short enough for sockets below it. */
+  readonly runDirectory: string;
+}
+
 /**
  * A host: takes wake-ups from the queue as its slots allow, runs each attempt to its end, and removes what dead
  * processes of this machine left behind.
@@ -41,9 +48,11 @@ export async function startHost(options: HostOptions): Promise<{ close(graceMs?:
   const ending = new AbortController();
   const sweep = async (): Promise<void> => {
     const { removed } = await options.sandboxes.sweep();
-    if (removed.length > 0) log.warn({ removed }, 'removed sandboxes that a dead process left behind');
+    const left = [...removed, ...(await sweepRunRoots())];
+    if (left.length > 0) log.warn({ left }, 'removed what a dead process left behind');
   };
   await sweep();
+  const runRoot = await openRunRoot();
   const sweeping = setInterval(() => {
     sweep().catch((error: unknown) => log.error(`sweep: ${errorText(error)}`));
   }, SWEEP_EVERY_MS);
@@ -53,7 +62,7 @@ export async function startHost(options: HostOptions): Promise<{ close(graceMs?:
     signal: ending.signal,
     handler: async (wake, signal) => {
       try {
-        await runTask(wake, options, AbortSignal.any([signal, ending.signal]));
+        await runTask(wake, { ...options, runDirectory: runRoot.directory }, AbortSignal.any([signal, ending.signal]));
       } catch (error) {
         // The control plane's lease ends what could not even be reported.
         log.error({ task: wake.task, attempt: wake.attempt }, errorText(error));
@@ -68,6 +77,7 @@ export async function startHost(options: HostOptions): Promise<{ close(graceMs?:
       await worker.close(graceMs + 30_000);
       clearTimeout(grace);
       ending.abort();
+      await runRoot.close();
     },
   };
 }

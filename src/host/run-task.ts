@@ -5,9 +5,10 @@ import { Budget } from '../agent/budget.ts';
 import { runCommands, setUp } from '../agent/verify/run-commands.ts';
 import { errorText } from '../errors.ts';
 import type { FinishRequest } from '../task/protocol.ts';
+import { shortId } from '../task/task.ts';
 import { verifyCleanly } from './clean-room.ts';
 import { openCleanup } from './cleanup.ts';
-import type { HostOptions } from './host.ts';
+import type { RunHost } from './host.ts';
 import { endOf } from './outcome.ts';
 import type { AttemptClient } from './protocol-client.ts';
 import { startReport } from './report.ts';
@@ -24,7 +25,7 @@ const FINISH_TRIES = 10;
  * One attempt from its claim to its finish. Everything acquired is released last-in first-out, on every way out, before
  * the finish is told; the proof of it goes along.
  */
-export async function runTask(wake: { task: string; attempt: number }, host: HostOptions, signal: AbortSignal): Promise<void> {
+export async function runTask(wake: { task: string; attempt: number }, host: RunHost, signal: AbortSignal): Promise<void> {
   const claim = await host.control.claim({ ...wake, host: host.facts }, signal);
   if (claim.claim === 'nothing') return host.log.info({ ...wake }, `nothing to do: ${claim.why}`);
 
@@ -39,7 +40,7 @@ export async function runTask(wake: { task: string; attempt: number }, host: Hos
     report,
     cleanup,
     work: claim.work,
-    directory: path.join(host.directory, 'run', `${process.pid}-${claim.work.task.slice(-8)}-${claim.work.attempt}`),
+    directory: path.join(host.runDirectory, `${shortId(claim.work.task)}-${claim.work.attempt}`),
     signal: AbortSignal.any([signal, report.signal, wall, broken.signal]),
     fail: (error) => broken.abort(error),
   };

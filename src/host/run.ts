@@ -1,12 +1,12 @@
 import type { WorkOrder } from '../task/work-order.ts';
 import type { Cleanup } from './cleanup.ts';
-import type { HostOptions } from './host.ts';
+import type { RunHost } from './host.ts';
 import type { AttemptClient } from './protocol-client.ts';
 import type { Report } from './report.ts';
 
 /** What the steps of one attempt share. */
 export interface Run {
-  readonly host: HostOptions;
+  readonly host: RunHost;
   readonly control: AttemptClient;
   readonly report: Report;
   readonly cleanup: Cleanup;

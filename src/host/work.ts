@@ -1,6 +1,5 @@
 import type { AgentContext, Harness } from '../agent/harness.ts';
-import { feedbackFor } from '../agent/verify/feedback.ts';
-import { judge } from '../agent/verify/judge.ts';
+import { feedbackFor, wantsAnotherRound } from '../agent/verify/feedback.ts';
 import { runCommands } from '../agent/verify/run-commands.ts';
 import type { DoorState } from '../door/door.ts';
 import type { AgentSummary } from '../task/protocol.ts';
@@ -27,7 +26,7 @@ export async function work(run: Run, room: Room, agent: Agent, baseline: readonl
     const { summary } = await report.step('work', () => agent.harness.work(agent.context, feedbackFor(baseline, failed)), round);
     await room.door.set({ phase: 'verify' });
     const results = await report.step('verify', () => runCommands(room.context, order.commands, 'verify'), round);
-    if (judge(baseline, results).kind !== 'failed' || round > order.limits.verifyRounds) return summary;
+    if (!wantsAnotherRound(baseline, results) || round > order.limits.verifyRounds) return summary;
     failed = results;
   }
 }

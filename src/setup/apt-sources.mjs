@@ -25,13 +25,22 @@ async function gvisorAnswers() {
   }
 }
 
+/** @param {string} folder */
+function namesIn(folder) {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
 /**
  * Whether any source file of the machine names a suite already.
  * @param {string} folder
  * @param {string} suite
  */
-function hasSuite(folder, suite) {
-  const files = [join(folder, '../sources.list'), ...readdirSync(folder).map((name) => join(folder, name))];
+export function hasSuite(folder, suite) {
+  const files = [join(folder, '../sources.list'), ...namesIn(folder).map((name) => join(folder, name))];
   return files.some((file) => {
     try {
       return readFileSync(file, 'utf8')
@@ -60,7 +69,7 @@ function writeSource({ files, record, say }, name, { uri, suite, keyring }) {
  * Makes sure that apt has a source with a usable runsc.
  * @param {import('./step.mjs').Context} context
  * @param {import('./distribution.mjs').Distribution} system
- * @returns {Promise<string[]>} arguments that make `apt-get install` take runsc from there
+ * @returns {Promise<string>} what to tell `apt-get install`, so that it takes runsc from there and nothing else
  */
 export async function addRunscSource(context, system) {
   const { files, record } = context;
@@ -70,10 +79,10 @@ export async function addRunscSource(context, system) {
     mkdirSync(files.aptKeys, { recursive: true });
     copyFileSync(inRepository('src/setup/apt/gvisor-archive.asc'), key);
     writeSource(context, 'coatcheck-gvisor.sources', { uri: GVISOR, suite: 'release', keyring: key });
-    return [];
+    return 'runsc';
   }
-  if (system.backports === null) return [];
+  if (system.backports === null) return 'runsc';
   const { suite } = system.backports;
   if (!hasSuite(files.aptSources, suite)) writeSource(context, 'coatcheck-backports.sources', system.backports);
-  return ['-t', suite];
+  return `runsc/${suite}`;
 }

@@ -15,6 +15,15 @@ export class SetupError extends Error {
   }
 }
 
+/** Lines of a failed program's output that are shown from its start and from its end each. */
+const SHOWN = 8;
+
+/** @param {string} output */
+function ends(output) {
+  const lines = output.trim().split('\n');
+  return (lines.length <= 2 * SHOWN ? lines : [...lines.slice(0, SHOWN), '…', ...lines.slice(-SHOWN)]).join('\n');
+}
+
 /**
  * Runs a program to its end with stdin closed.
  * @param {string} program
@@ -47,10 +56,9 @@ export function run(program, args, { cwd, allowFailure = false, timeoutMs = 15 *
     });
     child.on('close', (code, signal) => {
       if (code === 0 || allowFailure) return resolve({ code: code ?? 1, output, stdout });
-      const tail = output.trim().split('\n').slice(-12).join('\n');
       reject(
         new SetupError(
-          `\`${command}\` ended with ${code ?? signal}:\n${tail}`,
+          `\`${command}\` ended with ${code ?? signal}:\n${ends(output)}`,
           'Repair what it names and run `npm run setup` again.',
         ),
       );

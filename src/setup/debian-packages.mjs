@@ -1,6 +1,6 @@
 /** Docker, Redis, gVisor and the tools of the cage, from the distribution's packages. */
 
-import { addRunscSource } from './apt-sources.mjs';
+import { addRunscSource, hasSuite } from './apt-sources.mjs';
 import { run, SetupError } from './command.mjs';
 import { distribution, PROGRAMS } from './distribution.mjs';
 import { findProgram } from './programs.mjs';
@@ -20,13 +20,18 @@ async function missingPackages() {
 }
 
 /**
- * The command that a person would type.
+ * The commands that a person would type.
+ * @param {import('./step.mjs').Context} context
  * @param {import('./distribution.mjs').Distribution} system
  * @param {readonly string[]} names
  */
-function installCommand(system, names) {
-  const target = names.includes('runsc') && system.backports !== null ? `-t ${system.backports.suite} ` : '';
-  return `apt-get update && apt-get install -y --no-install-recommends ${target}${names.join(' ')}`;
+function installCommand({ files }, { backports }, names) {
+  const fromBackports = names.includes('runsc') ? backports : null;
+  const packages = names.map((name) => (name === 'runsc' && fromBackports !== null ? `${name}/${fromBackports.suite}` : name));
+  const install = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  if (fromBackports === null || hasSuite(files.aptSources, fromBackports.suite)) return install;
+  const line = `deb [signed-by=${fromBackports.keyring}] ${fromBackports.uri} ${fromBackports.suite} main`;
+  return `echo '${line}' > ${files.aptSources}/backports.list && ${install}`;
 }
 
 /** Names of all installed packages. */
@@ -55,14 +60,15 @@ export async function aptInstall({ record }, args) {
 export const debianPackages = {
   name: 'system packages',
   needs: 'machine',
-  async check({ files }) {
+  async check(context) {
     const missing = await missingPackages();
     if (missing.length === 0) {
       const runsc = await runscAge();
       return { ok: true, detail: runsc === null ? 'all there' : `all there; runsc ${runsc.version}, ${runsc.ageDays} days old` };
     }
-    const system = distribution(files.osRelease);
-    const command = system === null ? `install what your system calls ${missing.join(', ')}` : installCommand(system, missing);
+    const system = distribution(context.files.osRelease);
+    const command =
+      system === null ? `install what your system calls ${missing.join(', ')}` : installCommand(context, system, missing);
     return { ok: false, missing: missing.join(', '), command };
   },
   async apply(context) {
@@ -77,15 +83,13 @@ export const debianPackages = {
     if (!context.root) {
       throw new SetupError(
         `Missing and to be installed by root: ${missing.join(', ')}.`,
-        `Run: ${installCommand(system, missing)}`,
+        `Run: ${installCommand(context, system, missing)}`,
       );
     }
     context.say(`installs ${missing.join(', ')}${system.tested ? '' : ` (${system.name}: untested)`}`);
-    const target = missing.includes('runsc') ? await addRunscSource(context, system) : [];
+    const runsc = missing.includes('runsc') ? [await addRunscSource(context, system)] : [];
     // A source that fails for reasons of its own does not matter when the install succeeds.
     await run('apt-get', ['update', '-q'], { allowFailure: true });
-    const plain = missing.filter((name) => name !== 'runsc');
-    if (plain.length > 0) await aptInstall(context, plain);
-    if (missing.includes('runsc')) await aptInstall(context, [...target, 'runsc']);
+    await aptInstall(context, [...missing.filter((name) => name !== 'runsc'), ...runsc]);
   },
 };

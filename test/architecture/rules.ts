@@ -42,9 +42,15 @@ export const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   host: ['queue', 'sandbox', 'door', 'git', 'agent', 'audit'],
   control: ['store', 'queue', 'github', 'git', 'model', 'audit', 'triggers'],
   'app.ts': ['control', 'triggers'],
-  cli: [...EVERY_ROOM, 'main.ts'],
+  start: EVERY_ROOM,
+  cli: EVERY_ROOM,
   setup: [],
-  'main.ts': EVERY_ROOM,
+  'main.ts': [...EVERY_ROOM, 'start'],
+};
+
+/** What the quickstart plays on; nothing else of the product knows the tests' folder. */
+export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
+  'cli/quickstart': ['../test/forge/forge.ts', '../test/model/model.ts', '../test/model/samples.ts'],
 };
 
 /** Packages that are known to one place only. */
@@ -52,7 +58,7 @@ export const ONLY_IN: readonly { readonly packages: RegExp; readonly rooms: read
   { packages: /^(?:dockerode|docker-modem)$/, rooms: ['sandbox'] },
   { packages: /^(?:bullmq|ioredis)$/, rooms: ['queue'] },
   { packages: /^@octokit\/(?!webhooks)/, rooms: ['github'] },
-  { packages: /^probot$/, rooms: ['app.ts', 'main.ts', 'github'] },
+  { packages: /^probot$/, rooms: ['app.ts', 'github'] },
   { packages: /^(?:kysely|pg|node:sqlite)$/, rooms: ['store'] },
   { packages: /^simple-git$/, rooms: ['git'] },
   { packages: /^(?:ai|@ai-sdk\/.+)$/, rooms: ['agent', 'model'] },

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { getCACertificates } from 'node:tls';
-import type { Config } from './config.ts';
-import type { GitNetwork } from './git/remote.ts';
+import type { Config } from '../config.ts';
+import type { GitNetwork } from '../git/remote.ts';
 
 /**
  * How git reaches GitHub from this machine. git takes one file of authorities in place of the system's, so with

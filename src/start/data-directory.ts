@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { chmod, link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import type { AppCredentials } from './config.ts';
-import { CoatcheckError } from './errors.ts';
+import type { AppCredentials } from '../config.ts';
+import { CoatcheckError } from '../errors.ts';
 
 const App = z.strictObject({ appId: z.int().positive(), privateKey: z.string().min(1), webhookSecret: z.string().min(16) });
 

@@ -1,7 +1,7 @@
-import type { Config } from './config.ts';
-import type { Provider } from './control/model-access.ts';
-import { CoatcheckError } from './errors.ts';
-import type { OperatorConfig } from './policy/operator-config.ts';
+import type { Config } from '../config.ts';
+import type { Provider } from '../control/model-access.ts';
+import { CoatcheckError } from '../errors.ts';
+import type { OperatorConfig } from '../policy/operator-config.ts';
 
 /**
  * The models of the policy with their keys from the environment.

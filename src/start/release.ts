@@ -1,4 +1,4 @@
-import { errorText } from './errors.ts';
+import { errorText } from '../errors.ts';
 
 /** Things to be undone in the opposite order in which they were done; one that fails keeps none of the others from it. */
 export function releases(trouble: (text: string) => void) {

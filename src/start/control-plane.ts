@@ -3,23 +3,23 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import type { Logger } from 'pino';
-import { createWebhookHandler, toDelivery, WEBHOOK_PATH } from './app.ts';
-import { openKey } from './audit/key.ts';
-import type { AppCredentials, Config } from './config.ts';
-import { type Control, startControl } from './control/control.ts';
+import { createWebhookHandler, toDelivery, WEBHOOK_PATH } from '../app.ts';
+import { openKey } from '../audit/key.ts';
+import type { AppCredentials, Config } from '../config.ts';
+import { type Control, startControl } from '../control/control.ts';
 import type { DataDirectory } from './data-directory.ts';
-import { errorText } from './errors.ts';
-import { openNetwork } from './github/fetch.ts';
-import { connectGitHub } from './github/github.ts';
-import { webUrlOf } from './github/manifest.ts';
-import { setupPages } from './github/setup-page.ts';
+import { errorText } from '../errors.ts';
+import { openNetwork } from '../github/fetch.ts';
+import { connectGitHub } from '../github/github.ts';
+import { webUrlOf } from '../github/manifest.ts';
+import { setupPages } from '../github/setup-page.ts';
 import { gitNetwork } from './network.ts';
-import { parseOperatorConfig } from './policy/operator-config.ts';
-import { loadPresets } from './policy/presets.ts';
+import { parseOperatorConfig } from '../policy/operator-config.ts';
+import { loadPresets } from '../policy/presets.ts';
 import { readProviders } from './providers.ts';
-import type { Queue } from './queue/queue.ts';
+import type { Queue } from '../queue/queue.ts';
 import type { Releases } from './release.ts';
-import { openStore } from './store/store.ts';
+import { openStore } from '../store/store.ts';
 
 type Handler = Control['handler'];
 
@@ -161,7 +161,7 @@ async function firstStart(start: StartControl, url: string, serve: (app: AppCred
   const setupToken = await data.secret('setup-token');
   let configured = false;
   const pages = setupPages({
-    appFile: await readFile(new URL('../app.yml', import.meta.url), 'utf8'),
+    appFile: await readFile(new URL('../../app.yml', import.meta.url), 'utf8'),
     publicUrl,
     hookUrl: config.webhookProxyUrl ?? `${publicUrl}${WEBHOOK_PATH}`,
     apiUrl: config.githubApiUrl,
