@@ -418,6 +418,22 @@ describe('deliveries', () => {
     );
   });
 
+  test('one whose content cannot be fetched is fetched later, and keeps the others from nothing', async () => {
+    const abort = new AbortController();
+    const { guid } = await labelled();
+    const { id } = await misbehave('^GET /app/hook/deliveries/\\{delivery_id\\}$', { do: 'answer', status: 500, body: {} }, 4);
+    const since = new Date(Date.now() - 10 * 60_000);
+    const all = new Set((await forge.state()).deliveries.map((delivery) => delivery.guid));
+    const guids: string[] = [];
+    for await (const delivery of github.pollDeliveries({ since, signal: abort.signal, intervalMs: 20 })) {
+      guids.push(delivery.guid);
+      if (guids.length === all.size) abort.abort();
+    }
+    assert.equal((await forge.state()).misbehaviour.find((rule) => rule.id === id)?.hits, 4);
+    assert.equal(new Set(guids).size, guids.length);
+    assert.ok(guids.includes(guid));
+  });
+
   test('polling goes on after trouble, and ends with its signal', async () => {
     const abort = new AbortController();
     const troubles: string[] = [];
