@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { git, remoteOf } from '../contract/git-client.ts';
 import { refused } from '../contract/refusal.ts';
 import { asToken } from '../contract/target.ts';
-import { startForge } from './forge.ts';
-import { sample } from './sample.ts';
+import { forgeInProcess, sample } from './sample.ts';
 
-test('ends when its parent is gone', async (t) => {
+test('ends when its parent is gone, and takes its temporary folder along', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'forge-test-'));
-  t.after(() => rm(directory, { recursive: true }));
   const main = path.join(import.meta.dirname, 'main.ts');
-  const child = spawn(process.execPath, [main, '--directory', directory, '--end-with-stdin'], {
+  const child = spawn(process.execPath, [main, '--directory', directory, '--end-with-stdin', '--temporary'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const [line] = await once(child.stdout, 'data');
@@ -23,6 +23,7 @@ test('ends when its parent is gone', async (t) => {
   child.stdin.end();
   const [code] = await once(child, 'exit');
   assert.equal(code, 0);
+  assert.equal(existsSync(directory), false);
 });
 
 test('remembers requests for what it does not know', async (t) => {
@@ -109,8 +110,7 @@ test('takes a repository in from a folder', async (t) => {
 });
 
 test('waits for a state, and says what did not come', async (t) => {
-  const forge = await startForge();
-  t.after(() => forge.close());
+  const forge = await forgeInProcess(t);
   const coming = forge.waitFor(({ repositories }) => repositories.length === 1, 5_000);
   await forge.createRepository({ owner: 'octo', name: 'sample' });
   assert.equal((await coming).repositories[0]?.fullName, 'octo/sample');
@@ -118,4 +118,22 @@ test('waits for a state, and says what did not come', async (t) => {
     forge.waitFor(() => false, 50, 'the impossible'),
     /not within 50 ms: the impossible/,
   );
+});
+
+test('takes gzipped requests and speaks protocol version 2, as git sends them', async (t) => {
+  const { forge, mint } = await sample(t);
+  const { token } = await mint();
+  const line = (text: string) => `${(text.length + 4).toString(16).padStart(4, '0')}${text}`;
+  const answer = await fetch(`${forge.url}/octo/sample.git/git-upload-pack`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/x-git-upload-pack-request',
+      'content-encoding': 'gzip',
+      'git-protocol': 'version=2',
+    },
+    body: gzipSync(`${line('command=ls-refs\n')}0001${line('peel\n')}0000`),
+  });
+  assert.equal(answer.status, 200);
+  assert.match(await answer.text(), /^[0-9a-f]{4}[0-9a-f]{40} (HEAD|refs\/heads\/main)/);
 });

@@ -47,13 +47,12 @@ const Nothing = z.unknown().transform(() => undefined);
 
 export class Forge implements AsyncDisposable {
   readonly url: string;
-  readonly #child: ChildProcess;
-  readonly #cleanUp: () => Promise<void>;
+  readonly #end: () => Promise<void>;
 
-  constructor(url: string, child: ChildProcess, cleanUp: () => Promise<void>) {
+  /** `end` ends the server and whatever it keeps; it may be called more than once. */
+  constructor(url: string, end: () => Promise<void>) {
     this.url = url;
-    this.#child = child;
-    this.#cleanUp = cleanUp;
+    this.#end = end;
   }
 
   /** The base URL for Octokit, as of an Enterprise Server. */
@@ -125,13 +124,8 @@ export class Forge implements AsyncDisposable {
   }
 
   /** Ends the process and removes its temporary folder. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      const gone = new Promise((resolve) => this.#child.once('exit', resolve));
-      this.#child.kill('SIGTERM');
-      await gone;
-    }
-    await this.#cleanUp();
+  close(): Promise<void> {
+    return this.#end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -142,19 +136,26 @@ export class Forge implements AsyncDisposable {
 /** Starts a forge; it ends with this process at the latest. @throws Error when it does not get ready */
 export async function startForge(options: ForgeOptions = {}): Promise<Forge> {
   const directory = options.directory ?? (await mkdtemp(path.join(tmpdir(), 'forge-')));
-  const cleanUp = async () => {
-    if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
-  };
+  const temporary = options.directory === undefined;
   const main = path.join(import.meta.dirname, 'main.ts');
   const flags = ['--port', String(options.port ?? 0), '--directory', directory, '--token-form', options.tokenForm ?? 'short'];
-  const child = spawn(process.execPath, [main, ...flags, '--end-with-stdin', '--json'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [main, ...flags, '--end-with-stdin', ...(temporary ? ['--temporary'] : [])], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   try {
-    return new Forge(await readyUrl(child), child, cleanUp);
+    return new Forge(await readyUrl(child), () => end(child));
   } catch (thrown) {
     child.kill('SIGKILL');
-    await cleanUp();
+    if (temporary) await rm(directory, { recursive: true, force: true });
     throw thrown;
   }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await gone;
 }
 
 function readyUrl(child: ChildProcess): Promise<string> {

@@ -1,7 +1,11 @@
-/** One app on one private repository, as most tests of the forge want it. */
+/** One app on one private repository, on a forge in the test's own process. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { asToken, mint, type Scope, type Target } from '../contract/target.ts';
-import { type Forge, type ForgeOptions, startForge } from './forge.ts';
+import { mint, type Scope, type Target } from '../contract/target.ts';
+import { Forge } from './forge.ts';
+import { serve } from './server.ts';
 
 export interface Sample {
   readonly forge: Forge;
@@ -10,16 +14,27 @@ export interface Sample {
   readonly mint: (scope?: Scope) => ReturnType<typeof mint>;
 }
 
-export interface SampleOptions extends ForgeOptions {
+export interface SampleOptions {
+  readonly tokenForm?: 'short' | 'long';
   readonly webhookUrl?: string;
   readonly permissions?: Record<string, 'read' | 'write'>;
   readonly drafts?: boolean;
 }
 
+export async function forgeInProcess(t: TestContext, tokenForm: 'short' | 'long' = 'short'): Promise<Forge> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'forge-'));
+  const server = await serve({ port: 0, directory, tokenForm });
+  const forge = new Forge(server.url, server.close);
+  t.after(async () => {
+    await forge.close();
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+  });
+  return forge;
+}
+
 export async function sample(t: TestContext, options: SampleOptions = {}): Promise<Sample> {
-  const { webhookUrl = null, permissions, drafts = true, ...forgeOptions } = options;
-  const forge = await startForge(forgeOptions);
-  t.after(() => forge.close());
+  const { webhookUrl = null, permissions, drafts = true, tokenForm = 'short' } = options;
+  const forge = await forgeInProcess(t, tokenForm);
   const app = await forge.createApp({
     slug: 'coatcheck',
     webhookUrl,
@@ -42,5 +57,3 @@ export async function sample(t: TestContext, options: SampleOptions = {}): Promi
   };
   return { forge, target, where: { owner: 'octo', repo: 'sample' }, mint: (scope) => mint(target, scope) };
 }
-
-export { asToken };
