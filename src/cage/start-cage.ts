@@ -31,6 +31,9 @@ export const startCage: StartCage = (options) => {
   return child;
 };
 
+/** A cage stands within some ten milliseconds; one that does not in this time is killed whatever it leaves behind. */
+const STANDS_MS = 10_000;
+
 type Stdio = ChildProcess['stdio'][number] | undefined;
 
 function giveAccounts(stream: Stdio, text: string): void {
@@ -39,9 +42,33 @@ function giveAccounts(stream: Stdio, text: string): void {
   stream.end(text);
 }
 
+/**
+ * Opens the gate once the cage stands. A kill that comes before is kept until then: bubblewrap killed in between
+ * would leave its half-made first process waiting for it for ever.
+ */
 function keepGate(child: ChildProcess, gate: Stdio): void {
   if (!(gate instanceof Duplex)) return;
+  const kill = child.kill.bind(child);
+  let kept: NodeJS.Signals | number | null = null;
+  const release = () => {
+    child.kill = kill;
+    clearTimeout(timer);
+    if (kept !== null) kill(kept);
+  };
+  const timer = setTimeout(release, STANDS_MS);
+  timer.unref();
+  child.kill = (signal = 'SIGTERM') => {
+    kept = signal;
+    return true;
+  };
   gate.on('error', () => {});
-  gate.once('data', () => (child.killed ? gate.destroy() : gate.end('go\n')));
-  child.once('exit', () => gate.destroy());
+  gate.once('data', () => {
+    release();
+    if (kept === null) gate.end('go\n');
+    else gate.destroy();
+  });
+  child.once('exit', () => {
+    release();
+    gate.destroy();
+  });
 }

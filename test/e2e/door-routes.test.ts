@@ -61,7 +61,7 @@ test('the model route is open in agent turns only, with the host’s key in plac
         `http://${MODEL_ROUTE}/messages?beta=true`,
         MODEL_ROUTE,
         'x-api-key: own\r\nauthorization: Bearer own\r\nx-version: 1\r\nContent-Length: 2\r\n',
-      ) + 'hi',
+      ).concat('hi'),
     );
   for (const state of [{ phase: 'setup' }, { phase: 'agent', model: null }, { phase: 'verify' }, { phase: 'shut' }] as const) {
     await door.set(state);

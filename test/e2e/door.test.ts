@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { connect as secureConnect } from 'node:tls';
@@ -372,6 +372,34 @@ test('killed in the middle of an answer, the door cuts it and nothing passes aft
   await assert.rejects(raw(door, 'GET http://up.test/ HTTP/1.1\r\n\r\n'), { code: 'ENOENT' });
   assert.equal(up.connections(), 1);
 });
+
+test('the process that reads hostile bytes has no right, no secret and no view of the host', async (t) => {
+  const directory = temporary(t);
+  await rig(t, { directory });
+  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && servesFrom(name, directory));
+  assert.ok(pid !== undefined, 'the caged process is found by what it runs and sees');
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const uid = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]);
+  assert.ok(process.getuid?.() !== 0 || uid >= 0x7000_0000, `uid ${uid}`);
+  assert.match(status, /CapEff:\s+0{16}[\s\S]*NoNewPrivs:\s+1/);
+  assert.equal(readFileSync(`/proc/${pid}/environ`, 'utf8').replace('PWD=/tmp\0', ''), '');
+  assert.ok(existsSync('/root') && existsSync('/etc/shadow') && existsSync('/var/run'), 'positive control');
+  for (const path of ['/root', '/etc/shadow', '/var/run', '/run', '/home', '/var/run/docker.sock'])
+    assert.equal(existsSync(`/proc/${pid}/root${path}`), false, path);
+});
+
+function servesFrom(pid: string, directory: string): boolean {
+  try {
+    return (
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('src/door/process.ts') &&
+      !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('bwrap') &&
+      !existsSync(`/proc/${pid}/root/etc/shadow`) &&
+      existsSync(`/proc/${pid}/root${directory}/door.sock`)
+    );
+  } catch {
+    return false; // it ended meanwhile
+  }
+}
 
 /** The child of this process that serves a directory. */
 function doorProcess(directory: string): number {
