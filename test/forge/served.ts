@@ -72,4 +72,3 @@ export const WEBHOOKS = [
   'check_run.completed',
   'check_run.rerequested',
 ] as const;
-export type WebhookName = (typeof WEBHOOKS)[number];
