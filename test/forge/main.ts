@@ -28,7 +28,6 @@ const forge = await serve({
   directory,
   tokenForm: values['token-form'] === 'long' ? 'long' : 'short',
 });
-process.stdout.write(`${JSON.stringify({ url: forge.url, api: `${forge.url}/api/v3`, pid: process.pid })}\n`);
 
 let ending = false;
 const end = () => {
@@ -42,3 +41,6 @@ const end = () => {
 process.once('SIGTERM', end);
 process.once('SIGINT', end);
 if (values['end-with-stdin']) process.stdin.resume().once('end', end).once('error', end);
+
+// Said last: whoever reads it may end this process at once.
+process.stdout.write(`${JSON.stringify({ url: forge.url, api: `${forge.url}/api/v3`, pid: process.pid })}\n`);
