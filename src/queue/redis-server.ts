@@ -48,7 +48,13 @@ export async function startRedis(options: {
     server = child.process;
     // Our own file: redis-server removes its own before it has quite ended.
     await writeFile(join(directory, PID_FILE), `${child.process.pid ?? ''}\n`, { mode: 0o600 });
-    await Promise.race([untilAnswers(url, stop), child.failed]);
+    const asking = new AbortController();
+    try {
+      await Promise.race([untilAnswers(url, AbortSignal.any([stop, asking.signal])), child.failed]);
+    } finally {
+      // When the child has failed, there is nobody left to ask.
+      asking.abort();
+    }
   };
   const keep = async () => {
     for (let wait = 100; server !== null; wait = Math.min(wait * 2, 5000)) {
