@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CoatcheckError } from '../errors.ts';
@@ -19,8 +19,8 @@ export interface ReceiveOptions {
 export async function receiveBundle(stream: Readable, options: ReceiveOptions): Promise<{ sha256: string; bytes: number }> {
   const digest = createHash('sha256');
   let bytes = 0;
-  // 'wx': no link that lies in wait is followed. Readable for the cage's user.
-  const sink = createWriteStream(options.file, { flags: 'wx', mode: 0o644 });
+  // 'wx': no link that lies in wait is followed.
+  const sink = createWriteStream(options.file, { flags: 'wx' });
   const opened = new Promise<boolean>((resolve) => {
     sink.once('open', () => resolve(true));
     sink.once('error', () => resolve(false));
@@ -39,6 +39,8 @@ export async function receiveBundle(stream: Readable, options: ReceiveOptions): 
       sink,
       { signal: options.signal },
     );
+    // Readable for the cage's user, whatever the umask; the directory above keeps others out.
+    await chmod(options.file, 0o644);
     return { sha256: digest.digest('hex'), bytes };
   } catch (thrown) {
     if (await opened) await rm(options.file, { force: true });

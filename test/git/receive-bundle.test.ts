@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
@@ -9,8 +9,10 @@ import { temporary } from './repositories.ts';
 
 const signal = AbortSignal.timeout(10_000);
 
-test('bytes are written as they come, counted and digested', async (t) => {
+test('bytes are written as they come, counted and digested, readable for the cage whatever the umask', async (t) => {
   const file = join(temporary(t), 'change.bundle');
+  const umask = process.umask(0o077);
+  t.after(() => process.umask(umask));
   const bytes = Buffer.from('not even a bundle \0\xff', 'latin1');
   const got = await receiveBundle(Readable.from([bytes.subarray(0, 3), bytes.subarray(3)]), {
     file,
@@ -19,6 +21,7 @@ test('bytes are written as they come, counted and digested', async (t) => {
   });
   assert.deepEqual(got, { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') });
   assert.deepEqual(readFileSync(file), bytes);
+  assert.equal(statSync(file).mode & 0o777, 0o644);
 });
 
 test('a stream over the limit is ended there, not read to its end, and leaves no file', async (t) => {
