@@ -73,7 +73,8 @@ export const HostEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('output'), text: z.string().max(16_384) }),
   z.strictObject({
     type: z.literal('door.decision'),
-    sandbox: z.string(),
+    /** Whose door: that of the sandbox of this purpose. */
+    purpose: z.enum(['work', 'clean_room', 'yardstick']),
     /** The door's own sequence, so that a gap shows. */
     n: z.int(),
     phase: DoorPhase,

@@ -23,7 +23,7 @@ export function verificationTable(verification: Verification): string {
     const cells = phases.map((phase) =>
       outcome(verification.results.findLast((r) => r.command === command && r.phase === phase)),
     );
-    const red = verification.redOnBase.includes(command) ? ' (already failed on the base)' : '';
+    const red = verification.redOnBase.includes(command) ? ' (failed on the base)' : '';
     return `| ${codeCell(command)}${red} | ${cells.join(' | ')} |`;
   });
   const head = `| command | ${phases.map((phase) => PHASES[phase]).join(' | ')} |\n|---|${'---|'.repeat(phases.length)}`;

@@ -4,12 +4,15 @@ import type { RunContext } from '../agent/verify/run-commands.ts';
 import { type Door, GIT_ROUTE } from '../door/door.ts';
 import { openDoor } from '../door/open-door.ts';
 import { CoatcheckError } from '../errors.ts';
-import { checkoutCommands } from '../git/lay-in.ts';
+import { checkoutCommands, type LayIn } from '../git/lay-in.ts';
 import { type Sandbox, WORK_TREE } from '../sandbox/sandbox.ts';
 import type { Repository } from './repository.ts';
 import type { Run } from './run.ts';
 
 const LAY_IN_MS = 10 * 60_000;
+
+/** What a sandbox is for. */
+type Purpose = 'work' | 'clean_room' | 'yardstick';
 
 /** A sandbox with its door, and the repository's base in it. */
 export interface Room {
@@ -29,60 +32,68 @@ export const exists = (file: string): Promise<boolean> =>
   );
 
 /**
- * Starts a sandbox and opens its door. The door's directory is made first because it is mounted; the socket appears in
- * it once the door listens.
+ * Starts a sandbox and opens its door, side by side, and lays the base in. The door's directory is made first because it
+ * is mounted; the socket appears in it once the door listens.
  */
-export async function openRoom(run: Run, repository: Repository, purpose: 'work' | 'clean_room' | 'yardstick'): Promise<Room> {
-  const { host, report, work, cleanup, signal } = run;
+export async function openRoom(run: Run, repository: Repository, purpose: Purpose): Promise<Room> {
+  const { report, work, cleanup, signal } = run;
   const mark = cleanup.mark();
   const doorDirectory = path.join(run.directory, purpose);
   await mkdir(doorDirectory, { recursive: true });
-
-  const sandbox = await report.step('sandbox', () =>
-    host.sandboxes.create(
-      {
-        image: work.image,
-        runtime: work.runtime,
-        limits: work.limits.sandbox,
-        doorDirectory,
-        labels: { task: work.task, attempt: String(work.attempt), purpose },
-      },
-      signal,
-    ),
+  const [sandbox, door] = await bothOrNeither(
+    report.step('sandbox', () => createSandbox(run, doorDirectory, purpose)),
+    report.step('door', () => openItsDoor(run, repository, doorDirectory, purpose)),
   );
-  cleanup.add(ofSandbox(run, sandbox));
-  report.emit({ type: 'sandbox.created', sandbox: sandbox.id, purpose, limits: work.limits.sandbox, ...sandbox.facts });
-
-  const door = await report.step('door', () =>
-    openDoor({
-      directory: doorDirectory,
-      rules: work.egress,
-      gitSocket: repository.gateway.socket,
-      authorities: host.authorities,
-      upstreamProxy: host.upstreamProxy,
-      hosts: host.hosts,
-      onDecision: (decision) => report.emit({ type: 'door.decision', sandbox: sandbox.id, ...decision }),
-      signal,
-    }),
-  );
-  cleanup.add(ofDoor(run, door));
-  await sandbox.trust(`${door.authority}\n${host.authorities}`);
-
+  await sandbox.trust(`${door.authority}\n${run.host.authorities}`);
   const context: RunContext = { sandbox, limits: work.limits, emit: report.emit, signal };
   const room: Room = { sandbox, door, context, close: async () => void (await cleanup.run(mark)) };
-  await report.step('lay_in', () => layIn(run, repository, room));
+  const laidIn = await repository.layIn;
+  await report.step('lay_in', () => unpack(run, laidIn, room));
   return room;
 }
 
+/** Waits for both, so that what one of them acquired is released when the other fails. */
+async function bothOrNeither<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([a, b]);
+  return Promise.all([a, b]);
+}
+
+async function createSandbox(run: Run, doorDirectory: string, purpose: Purpose): Promise<Sandbox> {
+  const { work, report } = run;
+  const limits = work.limits.sandbox;
+  const labels = { task: work.task, attempt: String(work.attempt), purpose };
+  const { image, runtime } = work;
+  const sandbox = await run.host.sandboxes.create({ image, runtime, limits, doorDirectory, labels }, run.signal);
+  run.cleanup.add(ofSandbox(run, sandbox));
+  report.emit({ type: 'sandbox.created', sandbox: sandbox.id, purpose, limits, ...sandbox.facts });
+  return sandbox;
+}
+
+async function openItsDoor(run: Run, repository: Repository, directory: string, purpose: Purpose): Promise<Door> {
+  const { host, report, work, signal } = run;
+  const door = await openDoor({
+    directory,
+    rules: work.egress,
+    gitSocket: repository.gateway.socket,
+    authorities: host.authorities,
+    upstreamProxy: host.upstreamProxy,
+    hosts: host.hosts,
+    onDecision: (decision) => report.emit({ type: 'door.decision', purpose, ...decision }),
+    signal,
+  });
+  run.cleanup.add(ofDoor(run, door));
+  return door;
+}
+
 /** Unpacks the base's `.git` inside and checks it out there. */
-async function layIn(run: Run, repository: Repository, { sandbox }: Room): Promise<void> {
+async function unpack(run: Run, laidIn: LayIn, { sandbox }: Room): Promise<void> {
   const startedAt = performance.now();
   const { base } = run.work;
   for (const { command, env, stdin } of checkoutCommands({ sha: base.sha, workTree: WORK_TREE })) {
     const result = await sandbox.exec({
       command,
       env,
-      stdin: stdin === 'tar' ? repository.layIn.stream() : Buffer.alloc(0),
+      stdin: stdin === 'tar' ? laidIn.stream() : Buffer.alloc(0),
       timeoutMs: LAY_IN_MS,
       outputLimit: 64 * 1024,
       signal: run.signal,
@@ -99,7 +110,7 @@ async function layIn(run: Run, repository: Repository, { sandbox }: Room): Promi
     type: 'repository.laid_in',
     sandbox: sandbox.id,
     sha: base.sha,
-    bytes: repository.layIn.packBytes,
+    bytes: laidIn.packBytes,
     ms: performance.now() - startedAt,
   });
 }

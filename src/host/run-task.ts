@@ -62,7 +62,7 @@ export async function runTask(wake: { task: string; attempt: number }, host: Run
 async function attempt(run: Run, said: { plan: string | null }): Promise<FinishRequest['outcome']> {
   const { report, work: order, control, signal } = run;
   await openDirectory(run);
-  const repository = await report.step('mirror', () => openRepository(run));
+  const repository = await openRepository(run);
   const room = await openRoom(run, repository, 'work');
 
   await room.door.set({ phase: 'setup' });

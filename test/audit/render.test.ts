@@ -30,7 +30,7 @@ test('the verification table has a row per command and a column per phase', () =
     [
       '| command | base | clean room |',
       '|---|---|---|',
-      '| ` npm test ` (already failed on the base) | ✗ exit 1, 1.2 s | ✓ 1.2 s |',
+      '| ` npm test ` (failed on the base) | ✗ exit 1, 1.2 s | ✓ 1.2 s |',
       '| ` a \\| b ` | – | ✗ timed out, 1.2 s |',
       '',
       'The change edits tests or command definitions of the base:',
@@ -50,7 +50,7 @@ test('text of others stays inside its code span and block', () => {
 test('refusals come first in the egress table, alike rows are one', () => {
   const row = (verdict: 'allowed' | 'refused', host: string) => ({
     type: 'door.decision' as const,
-    sandbox: 's1',
+    purpose: 'work' as const,
     n: 1,
     phase: 'setup' as const,
     route: 'egress' as const,
