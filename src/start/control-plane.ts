@@ -3,23 +3,24 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import type { Logger } from 'pino';
+import { SmeeClient } from 'smee-client';
 import { createWebhookHandler, toDelivery, WEBHOOK_PATH } from '../app.ts';
 import { openKey } from '../audit/key.ts';
 import type { AppCredentials, Config } from '../config.ts';
 import { type Control, startControl } from '../control/control.ts';
-import type { DataDirectory } from './data-directory.ts';
 import { errorText } from '../errors.ts';
 import { openNetwork } from '../github/fetch.ts';
 import { connectGitHub } from '../github/github.ts';
 import { webUrlOf } from '../github/manifest.ts';
 import { setupPages } from '../github/setup-page.ts';
-import { gitNetwork } from './network.ts';
 import { parseOperatorConfig } from '../policy/operator-config.ts';
 import { loadPresets } from '../policy/presets.ts';
-import { readProviders } from './providers.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { Releases } from './release.ts';
 import { openStore } from '../store/store.ts';
+import type { DataDirectory } from './data-directory.ts';
+import { gitNetwork } from './network.ts';
+import { readProviders } from './providers.ts';
+import type { Releases } from './release.ts';
 
 type Handler = Control['handler'];
 
@@ -130,6 +131,7 @@ async function serveApp(start: StartControl, app: AppCredentials, url: string): 
     log,
   });
   if (config.deliveries === 'poll') poll(start, github, control);
+  if (config.webhookProxyUrl !== null) await forwardFrom(config.webhookProxyUrl, url, start);
   log.info({ app: self.slug, pages: config.openPages ? `${url}/tasks` : undefined }, `serving ${self.botLogin} on ${url}`);
   return async (request, response) => {
     if (request.url?.split('?')[0] === WEBHOOK_PATH) await webhooks(request, response);
@@ -152,6 +154,18 @@ function poll({ log, release, signal }: StartControl, github: ReturnType<typeof 
     ending.abort();
     await polling;
   });
+}
+
+/** Takes deliveries from a webhook proxy such as smee.io: for development, as the proxy's owner can read them. */
+async function forwardFrom(source: string, url: string, { log, release }: StartControl): Promise<void> {
+  const logger = {
+    info: (text: unknown) => log.info(`webhook proxy: ${text}`),
+    error: (text: unknown) => log.warn(`webhook proxy: ${text}`),
+  };
+  const proxy = new SmeeClient({ source, target: `${url}${WEBHOOK_PATH}`, logger });
+  await proxy.start();
+  release.add('webhook proxy', () => proxy.stop());
+  log.warn(`deliveries come through ${source}; whoever runs it can read them`);
 }
 
 /** The page that makes the App; its address is printed once, with a token that only the log's reader has. */

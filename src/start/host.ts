@@ -7,12 +7,12 @@ import type { Config } from '../config.ts';
 import { CoatcheckError } from '../errors.ts';
 import { startHost } from '../host/host.ts';
 import { controlClient } from '../host/protocol-client.ts';
-import { gitNetwork } from './network.ts';
 import { type OperatorConfig, parseOperatorConfig } from '../policy/operator-config.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { Releases } from './release.ts';
 import { openDocker } from '../sandbox/docker.ts';
 import { parseRunscVersion } from '../setup/runsc-version.mjs';
+import { gitNetwork } from './network.ts';
+import type { Releases } from './release.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 
