@@ -104,7 +104,15 @@ export const HostEvent = z.discriminatedUnion('type', [
     ms: z.number(),
   }),
   z.strictObject({ type: z.literal('verification'), verification: Verification }),
-  z.strictObject({ type: z.literal('change.taken'), head: ObjectId, tree: ObjectId, bytes: z.number(), sha256: z.string() }),
+  z.strictObject({
+    type: z.literal('change.taken'),
+    head: ObjectId,
+    tree: ObjectId,
+    bytes: z.number(),
+    sha256: z.string(),
+    /** Names, the first of many, of what is in the work tree and no part of the change; see git/take-out.ts. */
+    leftOut: z.array(z.string()).optional(),
+  }),
 ]);
 export type HostEvent = z.infer<typeof HostEvent>;
 

@@ -114,7 +114,7 @@ export interface SandboxCommand {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** What its stdin has to be. */
-  readonly stdin: 'nothing' | 'tar' | 'bundle';
+  readonly stdin: 'nothing' | 'tar' | 'bundle' | 'paths';
 }
 
 /**

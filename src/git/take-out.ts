@@ -13,26 +13,24 @@ export interface TakeOutOptions {
 
 /** What the work tree holds, in the sandbox's own words: believed only after quarantine. */
 export type TakenOut =
-  | { readonly kind: 'nothing'; readonly nested: readonly string[] }
-  /** `nested`: repositories that the agent made inside the tree; they are left out. */
-  | { readonly kind: 'change'; readonly tree: string; readonly head: string; readonly nested: readonly string[] };
+  /** `leftOut`: what is no part of the change: repositories that the agent made inside the tree, and what was untracked before. */
+  | { readonly kind: 'nothing'; readonly leftOut: readonly string[] }
+  | { readonly kind: 'change'; readonly tree: string; readonly head: string; readonly leftOut: readonly string[] };
 
 /** The only ref in a bundle of ours. */
 export const CHANGE_REF = 'refs/heads/change';
 
 /**
- * Stages the whole work tree and commits it on top of the base, in a repository of its own.
+ * A repository of its own over the work tree, with the base in its index.
  *
  * The agent's `.git` is used for one thing, the base's objects (as an alternate): its configuration, hooks, filters,
  * `info/attributes`, `info/exclude`, replacements, index flags (skip-worktree, assume-unchanged) and HEAD do not count, and
  * neither do its home's. In-tree `.gitattributes` name filters that are defined nowhere, so that files go in as they
- * are. History is cut at the base (`shallow`), so that the bundle leans on the base's objects alone. A repository that
- * the agent made inside the tree would become a gitlink to nowhere: it is left out and named. Submodules of the base stay
- * as they are.
+ * are. History is cut at the base (`shallow`), so that the bundle leans on the base's objects alone.
  *
  * None of this is a defence: everything here runs under the agent's own user. It keeps honest changes whole.
  */
-const STAGE = `
+const OPEN = `
 set -eu
 base=$1 work=$2 dir=$3
 git init --quiet --bare --template= -- "$dir"
@@ -42,11 +40,29 @@ export GIT_DIR="$dir" GIT_WORK_TREE="$work" GIT_INDEX_FILE="$dir/index"
 cd -- "$work"
 git cat-file -e "$base^{tree}" || { echo 'the base commit is gone from .git' >&2; exit 3; }
 git read-tree "$base"
-git ls-files -z --others --exclude-standard | { grep -z '/$' || :; } >"$dir/nested"
-{ printf ':/\\0'; sed -z 's/^/:(top,exclude,literal)/; s,/$,,' <"$dir/nested"; } |
+`;
+
+/** A directory that git knows nothing in stands for all that is or will be in it: a build adds to what a build made. */
+const LIST = `${OPEN}
+git ls-files -z --others --exclude-standard --directory --no-empty-directory
+rm -rf -- "$dir"
+`;
+
+/** How many names of what was left out are told. */
+const LEFT_OUT_SHOWN = 100;
+
+/**
+ * Stages the whole work tree and commits it on top of the base. What was untracked before the agent began is left out,
+ * and so is a repository that the agent made inside the tree: it would become a gitlink to nowhere. Both are named. Submodules
+ * of the base stay as they are.
+ */
+const STAGE = `${OPEN}
+git ls-files -z --others --exclude-standard | { grep -z '/$' || :; } >"$dir/untracked"
+cat >>"$dir/untracked"
+{ printf ':/\\0'; sed -z 's/^/:(top,exclude,literal)/; s,/$,,' <"$dir/untracked"; } |
   git add --all --pathspec-from-file=- --pathspec-file-nul
 tree=$(git write-tree)
-tr '\\n\\0' '?\\n' <"$dir/nested" | sed 's/^/nested /'
+head -z -n ${LEFT_OUT_SHOWN} <"$dir/untracked" | tr '\\n\\0' '?\\n' | sed 's/^/left out /'
 if [ "$tree" = "$(git rev-parse "$base^{tree}")" ]; then echo nothing; exit 0; fi
 head=$(git commit-tree -p "$base" -m 'Change' "$tree")
 git update-ref "${CHANGE_REF}" "$head"
@@ -80,12 +96,22 @@ const SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Run first. stdout: any number of `nested PATH` lines, then either `nothing` or `tree ID` and `head ID`, one line each:
- * `readTakeOut` reads it. Exit code 3: the agent destroyed `.git`; other non-zero codes: stderr says why.
+ * Run when set-up and baseline are done and the agent has not begun: stdout is the list of what is untracked and not ignored
+ * then, to be given to `stageCommand` as it is. Exit codes as there.
+ */
+export function untrackedCommand(options: TakeOutOptions): SandboxCommand {
+  const { base, workTree, scratch } = options;
+  return { command: ['sh', '-c', LIST, 'sh', ObjectId.parse(base), workTree, scratch], env: SETTINGS, stdin: 'nothing' };
+}
+
+/**
+ * Run first. stdin is the list of `untrackedCommand`, or nothing. stdout: any number of `left out PATH` lines, then either
+ * `nothing` or `tree ID` and `head ID`, one line each: `readTakeOut` reads it. Exit code 3: the agent destroyed `.git`;
+ * other non-zero codes: stderr says why.
  */
 export function stageCommand(options: TakeOutOptions): SandboxCommand {
   const { base, workTree, scratch } = options;
-  return { command: ['sh', '-c', STAGE, 'sh', ObjectId.parse(base), workTree, scratch], env: SETTINGS, stdin: 'nothing' };
+  return { command: ['sh', '-c', STAGE, 'sh', ObjectId.parse(base), workTree, scratch], env: SETTINGS, stdin: 'paths' };
 }
 
 /** Run when `stageCommand` found a change; stdout is the bundle, to be streamed on unread. */
@@ -98,16 +124,16 @@ export function bundleCommand(options: TakeOutOptions): SandboxCommand {
   };
 }
 
+const LEFT_OUT = 'left out ';
+
 /** @throws CoatcheckError `take_out_failed` when the text is not what `stageCommand` writes. */
 export function readTakeOut(stdout: Buffer): TakenOut {
   const lines = stdout.toString('utf8').split('\n').slice(0, -1);
-  const nested = lines
-    .filter((line) => line.startsWith('nested '))
-    .map((line) => line.slice('nested '.length).replace(/\/$/, ''));
-  const rest = lines.filter((line) => !line.startsWith('nested '));
-  if (rest.length === 1 && rest[0] === 'nothing') return { kind: 'nothing', nested };
+  const leftOut = lines.filter((line) => line.startsWith(LEFT_OUT)).map((line) => line.slice(LEFT_OUT.length).replace(/\/$/, ''));
+  const rest = lines.filter((line) => !line.startsWith(LEFT_OUT));
+  if (rest.length === 1 && rest[0] === 'nothing') return { kind: 'nothing', leftOut };
   const ids = z.tuple([Labelled('tree'), Labelled('head')]).safeParse(rest);
-  if (ids.success) return { kind: 'change', tree: ids.data[0], head: ids.data[1], nested };
+  if (ids.success) return { kind: 'change', tree: ids.data[0], head: ids.data[1], leftOut };
   throw new CoatcheckError('take_out_failed', 'The sandbox did not say what changed.', 'See the output of the take-out step.');
 }
 

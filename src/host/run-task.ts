@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { Budget } from '../agent/budget.ts';
 import { runCommands, setUp } from '../agent/verify/run-commands.ts';
-import { errorText } from '../errors.ts';
+import { CoatcheckError, errorText } from '../errors.ts';
 import type { FinishRequest } from '../task/protocol.ts';
 import { shortId } from '../task/task.ts';
 import { verifyCleanly } from './clean-room.ts';
@@ -15,7 +15,7 @@ import { startReport } from './report.ts';
 import { openRepository } from './repository.ts';
 import { exists, openRoom, type Room } from './room.ts';
 import type { Run } from './run.ts';
-import { takeOut } from './take-out.ts';
+import { listUntracked, takeOut } from './take-out.ts';
 import { type Agent, work } from './work.ts';
 
 /** How often the finish is told before the control plane's lease is left to end the attempt. */
@@ -69,6 +69,7 @@ async function attempt(run: Run, said: { plan: string | null }): Promise<FinishR
   await report.step('setup', () => setUp(room.context, order.commands));
   await room.door.set({ phase: 'verify' });
   const baseline = await report.step('baseline', () => runCommands(room.context, order.commands, 'baseline'));
+  const untracked = await listUntracked(run, room);
 
   const agent = await openAgent(run, room);
   await room.door.set(agent.open);
@@ -76,7 +77,7 @@ async function attempt(run: Run, said: { plan: string | null }): Promise<FinishR
   const summary = await work(run, room, agent, baseline);
 
   await room.door.set({ phase: 'shut' });
-  const change = await report.step('take_out', () => takeOut(run, room));
+  const change = await report.step('take_out', () => takeOut(run, room, untracked));
   await room.close();
   if (change === null) return { outcome: 'no_change', summary };
 
@@ -120,6 +121,8 @@ async function finish(control: AttemptClient, request: FinishRequest, leaseMs: n
     try {
       return await control.finish(request, AbortSignal.timeout(leaseMs));
     } catch (error) {
+      // The finish of which only the answer was lost, or an attempt that was given up meanwhile: nothing is left to tell.
+      if (error instanceof CoatcheckError && error.code === 'fenced') return;
       if (tries === FINISH_TRIES) throw error;
       await after(Math.min(1000 * tries, leaseMs / 2));
     }

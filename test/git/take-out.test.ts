@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, sy
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkoutCommands, type LayIn, layIn } from '../../src/git/lay-in.ts';
-import { applyCommand, bundleCommand, readApplied, readTakeOut, stageCommand } from '../../src/git/take-out.ts';
+import { applyCommand, bundleCommand, readApplied, readTakeOut, stageCommand, untrackedCommand } from '../../src/git/take-out.ts';
 import { inside } from './inside.ts';
 import { bareRepository, commitFiles, gitAs, temporary } from './repositories.ts';
 
@@ -43,8 +43,12 @@ async function world(t: Test) {
   return { root, sha, laid, workTree, parent: upstream.sha, options: { base: sha, workTree, scratch: join(root, 'out.git') } };
 }
 
-async function takeOut(options: Parameters<typeof stageCommand>[0], environment: Record<string, string> = {}) {
-  const staged = await inside(stageCommand(options), undefined, environment);
+async function takeOut(
+  options: Parameters<typeof stageCommand>[0],
+  environment: Record<string, string> = {},
+  untracked: Buffer = Buffer.alloc(0),
+) {
+  const staged = await inside(stageCommand(options), untracked, environment);
   assert.equal(staged.code, 0, staged.stderr);
   const taken = readTakeOut(staged.stdout);
   const bundle = taken.kind === 'change' ? await inside(bundleCommand(options), undefined, environment) : null;
@@ -71,7 +75,7 @@ test('an untouched work tree has nothing to take out, also after a set-up that m
   const { workTree, options } = await world(t);
   mkdirSync(join(workTree, 'node_modules/x'), { recursive: true });
   writeFileSync(join(workTree, 'node_modules/x/index.js'), '1');
-  assert.deepEqual((await takeOut(options)).taken, { kind: 'nothing', nested: [] });
+  assert.deepEqual((await takeOut(options)).taken, { kind: 'nothing', leftOut: [] });
 });
 
 test("edits, additions, deletions, modes, links and the agent's own commits come out, and into a clean room", async (t) => {
@@ -167,8 +171,50 @@ test('repositories that the agent made inside the tree are left out and named', 
   writeFileSync(join(workTree, 'src/c.txt'), 'three\n');
   const { taken } = await takeOut(options);
   assert.ok(taken.kind === 'change');
-  assert.deepEqual([...taken.nested].sort(), [':(exclude)odd', 'bare of commits', 'with-commit']);
+  assert.deepEqual([...taken.leftOut].sort(), [':(exclude)odd', 'bare of commits', 'with-commit']);
   assert.deepEqual(namesIn(options.scratch, taken.tree).sort(), [...Object.keys(FILES), 'src/c.txt'].sort());
+});
+
+test('what set-up and baseline left untracked is no part of the change, whatever its name and whatever is added to it', async (t) => {
+  const { workTree, options } = await world(t);
+  const made = ['out/app.o', 'src/gen erated.txt', 'src/odd\nname"\'', '-dash', ':(exclude)*', 'docs/new/deep/x', '*.star'];
+  for (const name of made) {
+    mkdirSync(join(workTree, name, '..'), { recursive: true });
+    writeFileSync(join(workTree, name), 'made by set-up');
+  }
+  mkdirSync(join(workTree, 'empty'));
+  writeFileSync(join(workTree, 'ignored.log'), 'ignored');
+  // Set-up may even have added them to its own index, and put hooks and ignore rules in place.
+  gitAs(workTree, ['add', '--', 'src/gen erated.txt']);
+  mkdirSync(join(workTree, '.git/info'), { recursive: true });
+  writeFileSync(join(workTree, '.git/info/exclude'), 'out\n');
+  const listing = { ...options, scratch: `${options.scratch}-list` };
+  const listed = await inside(untrackedCommand(listing));
+  assert.equal(listed.code, 0, listed.stderr);
+  const names = listed.stdout.toString('utf8').split('\0').slice(0, -1);
+  assert.deepEqual(names.sort(), [...made.filter((name) => !/^(?:out|docs)/.test(name)), 'docs/', 'out/'].sort());
+  assert.ok(!existsSync(listing.scratch));
+
+  assert.deepEqual((await takeOut(options, {}, listed.stdout)).taken.kind, 'nothing');
+  writeFileSync(join(workTree, 'src/gen erated.txt'), 'and changed by the agent');
+  writeFileSync(join(workTree, 'out/more.o'), 'made by a later build');
+  for (const [name, text] of [
+    ['src/a.txt', 'changed\n'],
+    ['empty/new.txt', 'new\n'],
+    ['x.star', 'not the same as *.star\n'],
+    ['outer', 'not out/\n'],
+  ] as const)
+    writeFileSync(join(workTree, name), text);
+  const again = { ...options, scratch: `${options.scratch}-2` };
+  const { taken } = await takeOut(again, {}, listed.stdout);
+  assert.ok(taken.kind === 'change');
+  const added = namesIn(again.scratch, taken.tree).filter((name) => !(name in FILES));
+  assert.deepEqual(added.sort(), ['empty/new.txt', 'outer', 'x.star']);
+  assert.ok(taken.leftOut.includes('out') && taken.leftOut.includes('-dash'), taken.leftOut.join());
+  // Without the list they would be in it.
+  const without = { ...options, scratch: `${options.scratch}-3` };
+  const all = await takeOut(without);
+  assert.ok(all.taken.kind === 'change' && namesIn(without.scratch, all.taken.tree).includes('out/app.o'));
 });
 
 test('a submodule of the base stays as it is', async (t) => {
@@ -185,7 +231,7 @@ test('a submodule of the base stays as it is', async (t) => {
   t.after(async () => laid[Symbol.asyncDispose]());
   const workTree = await laidIn(laid, sha, root);
   const options = { base: sha, workTree, scratch: join(root, 'out.git') };
-  assert.deepEqual((await takeOut(options)).taken, { kind: 'nothing', nested: [] });
+  assert.deepEqual((await takeOut(options)).taken, { kind: 'nothing', leftOut: [] });
 });
 
 test('a destroyed .git is said plainly, with its own exit code', async (t) => {
@@ -198,7 +244,7 @@ test('a destroyed .git is said plainly, with its own exit code', async (t) => {
 
 test('anything but the documented lines is refused', () => {
   const id = 'a'.repeat(40);
-  assert.deepEqual(readTakeOut(Buffer.from(`tree ${id}\nhead ${id}\n`)), { kind: 'change', tree: id, head: id, nested: [] });
+  assert.deepEqual(readTakeOut(Buffer.from(`tree ${id}\nhead ${id}\n`)), { kind: 'change', tree: id, head: id, leftOut: [] });
   for (const text of [
     '',
     'nothing',
