@@ -39,8 +39,11 @@ export async function publishChange(parts: ControlParts, ref: AttemptRef, attemp
 
   const publication: Publication = { parts, ref, attempt, change, task, work, bundle };
   const read = await parts.credentials.mintRead(ref, task);
-  await using quarantine = await recorder.step(ref, 'quarantine', () => open(publication, read.token));
-  const report = await look(publication, quarantine);
+  await using held = new AsyncDisposableStack();
+  const { quarantine, report } = await recorder.step(ref, 'quarantine', async () => {
+    const opened = held.use(await open(publication, read.token));
+    return { quarantine: opened, report: await look(publication, opened) };
+  });
   if (report.verdict === 'refused') return refused(report);
   const commit = await recorder.step(ref, 'commit', () => makeTheCommit(publication, quarantine));
   return await recorder.step(ref, 'publish', () =>
