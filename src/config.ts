@@ -25,6 +25,8 @@ const Environment = z.object({
     .optional(),
   COATCHECK_HOST_NAME: text.optional(),
   COATCHECK_HOST_SLOTS: z.coerce.number().int().min(1).max(64).default(2),
+  // Shorter, a busy machine loses living hosts; longer, a dead one keeps its task too long.
+  COATCHECK_LEASE_MS: z.coerce.number().int().min(2000).max(600_000).default(15_000),
   COATCHECK_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   GITHUB_API_URL: z.url({ protocol: /^https?$/ }).default('https://api.github.com'),
   APP_ID: z.coerce.number().int().positive().optional(),
@@ -64,6 +66,8 @@ export interface Config {
   readonly hostKey: string | null;
   readonly hostName: string;
   readonly hostSlots: number;
+  /** How long a host may be silent before its attempt is taken for lost, in milliseconds. */
+  readonly leaseMs: number;
   readonly logLevel: string;
   readonly githubApiUrl: string;
   /** The App's credentials from the environment; null when they come from the data directory. */
@@ -160,6 +164,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     hostKey: env.COATCHECK_HOST_KEY ?? null,
     hostName: env.COATCHECK_HOST_NAME ?? hostname(),
     hostSlots: env.COATCHECK_HOST_SLOTS,
+    leaseMs: env.COATCHECK_LEASE_MS,
     logLevel: env.COATCHECK_LOG_LEVEL,
     githubApiUrl: env.GITHUB_API_URL.replace(/\/+$/, ''),
     app: appFrom(env),

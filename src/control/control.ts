@@ -24,7 +24,7 @@ import { openCredentials } from './credentials.ts';
 import { openDeliveries } from './deliveries.ts';
 import { openFollow } from './follow.ts';
 import { hostApi } from './host-api.ts';
-import { LEASE_MS, leases } from './leases.ts';
+import { leases } from './leases.ts';
 import { modelPart, type Provider } from './model-access.ts';
 import { pages, taskPath } from './pages.ts';
 import type { ControlParts } from './parts.ts';
@@ -63,7 +63,8 @@ export interface ControlOptions {
   readonly secrets: readonly string[];
   readonly proxy: string | null;
   readonly authorities: string;
-  readonly leaseMs?: number;
+  /** How long a host may be silent before its attempt is taken for lost. */
+  readonly leaseMs: number;
 }
 
 export interface Control {
@@ -123,7 +124,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     background.add(work);
   }
 
-  const held = leases(options.leaseMs ?? LEASE_MS);
+  const held = leases(options.leaseMs);
   const attempts = openAttempts({
     store,
     recorder,

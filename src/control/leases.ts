@@ -1,10 +1,8 @@
 import type { AttemptRef } from './record.ts';
 
-/** How long a host may be silent before its attempt is taken for lost. */
-export const LEASE_MS = 15_000;
-
 /**
- * When each host was last heard, on the monotonic clock: a jump of the wall clock ends no lease.
+ * When each host was last heard, on the monotonic clock: a jump of the wall clock ends no lease. A host that was silent
+ * for longer than `leaseMs` has lost its attempt.
  * After a restart of the control plane every running attempt starts with a whole lease.
  */
 export function leases(leaseMs: number, now: () => number = () => performance.now()) {

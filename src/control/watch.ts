@@ -1,6 +1,4 @@
 import { errorText } from '../errors.ts';
-import { closeAttempt } from './conclude.ts';
-import { ending } from './ending.ts';
 import type { Leases } from './leases.ts';
 import type { ControlParts } from './parts.ts';
 import type { AttemptRef } from './record.ts';
@@ -40,14 +38,14 @@ export function startWatch(options: WatchOptions): { close(): Promise<void> } {
 
   async function lost(ref: AttemptRef, host: string): Promise<void> {
     leases.drop(ref);
+    // From here on the host is fenced, so that it cannot hand over what is being given to another.
+    if (!(await store.attempts.takeBack(ref.task, ref.attempt))) return;
     await recorder.control(ref, {
       type: 'attempt.lost',
       host,
       attempt: ref.attempt,
       why: `nothing was heard for ${leases.leaseMs} ms`,
     });
-    const { stop } = await store.tasks.get(ref.task);
-    await closeAttempt(parts, ref, stop === null ? ending('host_lost') : ending('stopped', `Asked for by @${stop.by}.`));
     options.conclude(ref.task, ref.attempt);
   }
 

@@ -11,6 +11,7 @@ const REASONS: Readonly<Record<string, EndReason>> = {
   sandbox_limits: 'policy',
   cage_unavailable: 'sandbox_unavailable',
   engine_unreachable: 'sandbox_died',
+  control_unreachable: 'host_lost',
   repository_too_large: 'repository_unreadable',
   lay_in_failed: 'repository_unreadable',
   take_out_failed: 'change_unreadable',

@@ -21,6 +21,7 @@ import type { DataDirectory } from './data-directory.ts';
 import { gitNetwork } from './network.ts';
 import { readProviders } from './providers.ts';
 import type { Releases } from './release.ts';
+import { takeIn } from './take-in.ts';
 
 type Handler = Control['handler'];
 
@@ -114,6 +115,7 @@ async function serveApp(start: StartControl, app: AppCredentials, url: string): 
     secrets: [app.privateKey, app.webhookSecret, start.hostKey, ...[...providers.values()].map((provider) => provider.apiKey)],
     proxy: config.upstreamProxy,
     authorities: config.authorities,
+    leaseMs: config.leaseMs,
   });
   release.add('control plane', control.close);
   if (operator.installations.length === 0) {
@@ -147,8 +149,8 @@ function poll({ log, release, signal }: StartControl, github: ReturnType<typeof 
     const events = new Set(['issues', 'issue_comment']);
     const onTrouble = (text: string) => log.warn(text);
     const until = AbortSignal.any([signal, ending.signal]);
-    for await (const polled of github.pollDeliveries({ since, signal: until, events, onTrouble }))
-      await control.accept(toDelivery(polled));
+    const deliveries = github.pollDeliveries({ since, signal: until, events, onTrouble });
+    await takeIn(deliveries, (polled) => control.accept(toDelivery(polled)), { signal: until, trouble: onTrouble });
   })().catch((error: unknown) => log.error(`polling deliveries ended: ${errorText(error)}`));
   release.add('polling', async () => {
     ending.abort();

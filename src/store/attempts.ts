@@ -128,6 +128,19 @@ export const attempts = (unit: Unit) => ({
       await moveTask(db, task, { to: 'queued', message: end.again });
     }),
 
+  /** Takes a running attempt from its host, whose token is void from here on; false when it does not run any more. */
+  takeBack: (task: string, number: number): Promise<boolean> =>
+    unit(async (db) => {
+      const result = await db
+        .updateTable('attempts')
+        .set({ state: 'handed_over' })
+        .where('task', '=', task)
+        .where('number', '=', number)
+        .where('state', '=', 'running')
+        .executeTakeFirst();
+      return Number(result.numUpdatedRows) === 1;
+    }),
+
   sealed: (task: string, number: number): Promise<void> =>
     unit(async (db) => {
       await db
