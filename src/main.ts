@@ -3,13 +3,13 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { type Config, readConfig } from './config.ts';
-import { openDataDirectory } from './start/data-directory.ts';
 import { CoatcheckError, errorText } from './errors.ts';
 import { openQueue } from './queue/queue.ts';
 import { startRedis } from './queue/redis-server.ts';
-import { releases } from './start/release.ts';
 import { startControlPlane } from './start/control-plane.ts';
+import { openDataDirectory } from './start/data-directory.ts';
 import { startHostProcess } from './start/host.ts';
+import { releases } from './start/release.ts';
 
 const MODES = ['all', 'control', 'host'] as const;
 type Mode = (typeof MODES)[number];

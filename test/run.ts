@@ -12,6 +12,8 @@ import { staticChecks } from './runner/static-checks.ts';
 
 /** Folders of tests on real parts; they share the machine's processors, so one file runs at a time. */
 const REAL = /^test\/(?:e2e|contract|escape|faults)\//;
+/** Tests that start programs or servers of their own: they take no root and no daemon, but time. */
+const WITH_PROCESSES = /\.process\.test\.ts$/;
 const UNIT = { concurrency: 2, timeoutMs: 60_000 };
 const ON_REAL_PARTS = { concurrency: 1, timeoutMs: 8 * 60_000 };
 
@@ -33,10 +35,8 @@ const outcome = emptyOutcome();
 const folder = ownTemporaryFolder();
 
 if (!unitOnly && paths.length === 0) await staticChecks(outcome);
-await runFiles(
-  files.filter((file) => !REAL.test(file)),
-  { ...UNIT, outcome },
-);
+const without = (...kinds: RegExp[]) => files.filter((file) => !kinds.some((kind) => kind.test(file)));
+await runFiles(unitOnly ? without(REAL, WITH_PROCESSES) : without(REAL), { ...UNIT, outcome });
 if (!unitOnly)
   await runFiles(
     files.filter((file) => REAL.test(file)),

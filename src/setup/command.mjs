@@ -37,7 +37,8 @@ export function run(program, args, { cwd, allowFailure = false, timeoutMs = 15 *
     const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: quietEnvironment(),
-      timeout: timeoutMs,
+      // Not spawn's own `timeout`: that timer keeps the process alive when the program is missing.
+      signal: AbortSignal.timeout(timeoutMs),
       ...(cwd === undefined ? {} : { cwd }),
     });
     let stdout = '';
@@ -51,7 +52,14 @@ export function run(program, args, { cwd, allowFailure = false, timeoutMs = 15 *
     });
     const command = [program, ...args].join(' ');
     child.on('error', (error) => {
-      if (allowFailure) resolve({ code: 127, output: error.message, stdout: '' });
+      if (error.name === 'AbortError') {
+        reject(
+          new SetupError(
+            `\`${command}\` is not done after ${timeoutMs / 1000} s.`,
+            'See what it waits for, then run this again.',
+          ),
+        );
+      } else if (allowFailure) resolve({ code: 127, output: error.message, stdout: '' });
       else reject(new SetupError(`\`${command}\` does not start: ${error.message}.`, `Install ${program} and run this again.`));
     });
     child.on('close', (code, signal) => {
