@@ -30,6 +30,9 @@ function stepList(events: readonly RecordedEvent[]): string {
     .join('\n');
 }
 
+/** Where a task stands; it may quote what a command printed or a model endpoint answered. */
+const messageOf = (task: Task): string => neutraliseMarkdown(task.message, 20_000);
+
 /** What the record came to once it is sealed. */
 export interface Sealed {
   readonly digest: string;
@@ -48,7 +51,7 @@ export function statusComment(entry: TaskEntry, events: readonly RecordedEvent[]
   const { task, traces } = entry;
   const plan = planOf(events);
   const parts = [
-    `**${STATE_WORDS[task.state]}**${task.message === '' ? '' : `: ${task.message}`}`,
+    `**${STATE_WORDS[task.state]}**${task.message === '' ? '' : `: ${messageOf(task)}`}`,
     traces.pullRequest === null ? '' : `Pull request: #${traces.pullRequest.number}`,
     isEnd(task.state) ? folded('Steps', stepList(events)) : stepList(events),
     plan === null ? '' : planSection(plan),
@@ -94,7 +97,7 @@ export function checkText(
   const verification = verificationOf(events);
   const plan = planOf(events);
   const parts = [
-    task.message,
+    messageOf(task),
     verification === null ? '' : `### Verification\n\n${verificationTable(verification)}`,
     `### Cost\n\n${costWords(events)}`,
     `### Egress\n\n${egressTable(decisions(events))}`,

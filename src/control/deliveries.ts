@@ -2,7 +2,7 @@ import { ulid } from 'ulid';
 import { CoatcheckError, errorText } from '../errors.ts';
 import type { GitHub } from '../github/github.ts';
 import { type OperatorConfig, servesInstallation } from '../policy/operator-config.ts';
-import type { Delivery } from '../store/deliveries.ts';
+import type { Delivery, Waiting } from '../store/deliveries.ts';
 import type { Store } from '../store/store.ts';
 import { shortId, type Task } from '../task/task.ts';
 import { readDelivery } from '../triggers/read-delivery.ts';
@@ -25,6 +25,8 @@ export interface DeliveriesOptions {
   readonly stop: (task: string, by: string) => Promise<'stopping' | 'too_late'>;
   readonly trouble: (text: string) => void;
 }
+
+const GIVE_UP_MS = 24 * 60 * 60_000;
 
 /** An issue, and who asked for something on it. */
 type Place = NonNullable<RefusedTrigger['at']>;
@@ -176,10 +178,17 @@ export function openDeliveries(options: DeliveriesOptions) {
         try {
           await store.deliveries.done(delivery.guid, await work(delivery));
         } catch (error) {
-          options.trouble(`delivery ${delivery.guid} (${delivery.event}) is tried again later: ${errorText(error)}`);
+          await tryAgainOrGiveUp(delivery, errorText(error));
         }
       }
     } while (again && !closed);
+  }
+
+  /** Whatever GitHub's trouble is, after a day nobody waits for the answer any more. */
+  async function tryAgainOrGiveUp(delivery: Waiting, why: string): Promise<void> {
+    const over = Date.now() - Date.parse(delivery.receivedAt) > GIVE_UP_MS;
+    options.trouble(`delivery ${delivery.guid} (${delivery.event}) ${over ? 'is given up' : 'is tried again later'}: ${why}`);
+    if (over) await store.deliveries.done(delivery.guid, `given up: ${why}`);
   }
 
   function wake(): void {

@@ -27,6 +27,8 @@ export interface PagesOptions {
   readonly signal: AbortSignal;
 }
 
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]']);
+
 type Html = ReturnType<typeof html>;
 
 const page = (title: string, body: Html): Html => html`<!doctype html>
@@ -75,6 +77,13 @@ export function pages(options: PagesOptions): Hono {
       referrerPolicy: 'no-referrer',
     }),
   );
+
+  // Without links anybody who connects may read, so only a browser that knows us by a loopback name is answered: a foreign
+  // name that was made to lead here is somebody's trick.
+  app.use(async (c, next) => {
+    const { hostname } = new URL(c.req.url);
+    return options.open && !LOOPBACK.has(hostname) ? c.text('Use the loopback address.', 421) : next();
+  });
 
   /** The task that a path may read, or null. */
   async function readable(id: string, link: string): Promise<TaskEntry | null> {

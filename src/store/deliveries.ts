@@ -7,6 +7,11 @@ export interface Delivery {
   readonly payload: unknown;
 }
 
+/** A delivery that was taken in and not yet worked through. */
+export interface Waiting extends Delivery {
+  readonly receivedAt: string;
+}
+
 export const deliveries = (unit: Unit) => ({
   /** Keeps a delivery for good. False when its GUID is already known, as on a redelivery. */
   take: (delivery: Delivery): Promise<boolean> =>
@@ -28,20 +33,21 @@ export const deliveries = (unit: Unit) => ({
     }),
 
   /** What was taken in and not yet worked through, oldest first. */
-  waiting: (): Promise<Delivery[]> =>
+  waiting: (): Promise<Waiting[]> =>
     unit(async (db) => {
       const rows = await db
         .selectFrom('deliveries')
         .selectAll()
         .where('state', '=', 'received')
         .orderBy('received_at')
-        .limit(100)
+        .limit(1000)
         .execute();
       return rows.map((row) => ({
         guid: row.guid,
         event: row.event,
         payloadDigest: row.payload_digest,
         payload: JSON.parse(row.payload_json),
+        receivedAt: row.received_at,
       }));
     }),
 
