@@ -1,8 +1,8 @@
 /**
  * The whole way of an issue, for tests: the product as it ships beside a forge and a scripted model.
  *
- *   const way = await startWay({ script: scenario('colour', { rounds: [[{ calls: [write('a.txt', 'b\n')] }, { text: 'Title' }]] }) });
- *   const { end, events } = await way.runIssue({ files: { 'a.txt': 'a\n' }, title: 'colour' });
+ *   const way = await startWay({ script: scenario('case-colour', { rounds: [[{ calls: [write('a.txt', 'b\n')] }, { text: 'Title' }]] }) });
+ *   const { end, events } = await way.runIssue({ files: { 'a.txt': 'a\n' }, title: 'case-colour' });
  *   await way.close();
  *
  * One for each test file: starting takes some seconds. Issues may run at the same time.
@@ -28,6 +28,11 @@ import type { Script } from '../model/script.ts';
 
 export { HUMAN, OWNER } from '../../src/cli/quickstart/deployment.ts';
 
+/**
+ * Accounts that the App is installed on, the quickstart's first. The product paces what it writes per installation, as
+ * GitHub asks of it: each has room for about four tasks a minute, so repositories are spread over them.
+ */
+const ACCOUNTS = [OWNER, ...Array.from({ length: 7 }, (_, index) => `${OWNER}-${index + 2}`)];
 /** How long one task may take; a bound, not an expectation. */
 const TASK_MS = 180_000;
 const LABEL = 'coatcheck';
@@ -52,11 +57,12 @@ export const write = (file: string, content: string) => ({ tool: 'write', input:
 export const edit = (file: string, from: string, to: string) => ({ tool: 'edit', input: { path: file, old: from, new: to } });
 
 /**
- * The script for issues whose text holds `marker`, a word without characters that mean something in an expression.
+ * The script for issues whose text holds `marker`: letters, digits and hyphens, in a form that no prompt of the product
+ * or other marker has, for example `case-red`.
  * It depends on the conversation alone, so another attempt or another issue with the marker gets the same.
  */
 export function scenario(marker: string, { plan, planning = [], rounds }: Scenario): Script {
-  const word = `\\b${marker}\\b`;
+  const word = whole(marker);
   const worked = rounds.flatMap((answers, round) =>
     answers.map((answer, turn) => ({
       ...answer,
@@ -74,13 +80,16 @@ export function scenario(marker: string, { plan, planning = [], rounds }: Scenar
   ];
 }
 
+/** The marker, and not as a part of a longer one. */
+const whole = (marker: string): string => `(?<![\\w-])${marker}(?![\\w-])`;
+
 export interface IssueOptions {
   readonly title: string;
   readonly body?: string;
   /** The repository's files, for one that is made for this issue. */
   readonly files?: Parameters<Forge['createRepository']>[0]['files'];
-  /** More of what the forge makes the repository from: `fromPath`, `drafts`, `private` … */
-  readonly repository?: Partial<Omit<Parameters<Forge['createRepository']>[0], 'owner' | 'files'>>;
+  /** More of what the forge makes the repository from: `owner`, `fromPath`, `drafts`, `private` … */
+  readonly repository?: Partial<Omit<Parameters<Forge['createRepository']>[0], 'files'>>;
   /** Who writes the issue and labels it. */
   readonly as?: string;
 }
@@ -150,17 +159,25 @@ export async function startWay(options: WayOptions) {
     const deployment = await startDeployment({
       directory,
       model: { dialect, baseUrl: model.url, apiKey: model.key, name: 'scripted', price: { input: 3, output: 15 } },
-      ...(options.policy && { policy: options.policy }),
+      policy: { installations: ACCOUNTS, ...options.policy },
       ...(options.mode && { mode: options.mode }),
       environment: { COATCHECK_HOST_SLOTS: '3', ...options.environment },
     });
     release.defer(() => deployment.close());
     release.defer(() => ending.abort());
+    await installEverywhere(deployment);
     const publicKey = createPublicKey(await readFile(path.join(deployment.dataDirectory, PUBLIC_FILE), 'utf8'));
     return openWay({ deployment, model, publicKey, ending, close: () => release.disposeAsync() });
   } catch (error) {
     await release.disposeAsync();
     throw error;
+  }
+}
+
+async function installEverywhere({ forge, app }: Deployment): Promise<void> {
+  for (const owner of ACCOUNTS.slice(1)) {
+    await forge.createUser(owner);
+    await forge.install({ app: app.slug, owner });
   }
 }
 
@@ -178,11 +195,13 @@ function openWay({ deployment, model, publicKey, ending, close }: WayParts) {
 
   /** A repository and an issue on it; nobody has asked for anything yet. */
   async function openIssue(options: IssueOptions): Promise<Place> {
-    const name = options.repository?.name ?? `work-${++repositories}`;
+    const count = repositories++;
+    const owner = options.repository?.owner ?? ACCOUNTS[count % ACCOUNTS.length] ?? OWNER;
+    const name = options.repository?.name ?? `work-${count + 1}`;
     const as = options.as ?? HUMAN;
     const collaborators = { [HUMAN]: 'write' as const, ...options.repository?.collaborators };
-    await forge.createRepository({ owner: OWNER, ...options.repository, name, files: options.files ?? {}, collaborators });
-    const repository = `${OWNER}/${name}`;
+    await forge.createRepository({ ...options.repository, owner, name, files: options.files ?? {}, collaborators });
+    const repository = `${owner}/${name}`;
     const { number } = await forge.createIssue({ repository, as, title: options.title, body: options.body ?? null });
     return { repository, number };
   }
@@ -310,7 +329,7 @@ function openWay({ deployment, model, publicKey, ending, close }: WayParts) {
     /** Requests that the model got for conversations that hold the marker, as JSON texts in their order. */
     async asked(marker: string): Promise<string[]> {
       const texts = (await model.requests()).map(({ body }) => JSON.stringify(body));
-      return texts.filter((text) => new RegExp(`\\b${marker}\\b`).test(text));
+      return texts.filter((text) => new RegExp(whole(marker)).test(text));
     },
 
     /** Nothing of any task is left while the product goes on: no container, no process but its own, no directory. */
