@@ -39,6 +39,7 @@ export async function auditVerify(file: string, options: { key?: string }, write
       ? `sealed with the given key ${verdict.key.id}`
       : `sealed with key ${verdict.key.id}, which the file itself carries: give --key to check it against one that you received another way`,
   );
-  for (const limit of predicate.limits) write(`it cannot prove: ${limit}`);
+  write('what it stands for, and what not:');
+  for (const limit of predicate.limits) write(`- ${limit}`);
   return true;
 }

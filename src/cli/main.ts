@@ -6,6 +6,9 @@ import { QuickstartOptions, quickstart } from './quickstart/quickstart.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
+// A reader such as `head` that has seen enough ends us, and is no error.
+process.stdout.on('error', () => process.exit());
+
 const ending = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort());
 

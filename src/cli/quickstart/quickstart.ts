@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { startScriptedModel } from '../../../test/model/model.ts';
@@ -11,6 +11,7 @@ import { costLine } from '../../audit/render.ts';
 import { verifyRecord } from '../../audit/verify.ts';
 import { modelEndpoint } from '../../config.ts';
 import { plainText, STATE_WORDS } from '../../control/words.ts';
+import { CoatcheckError } from '../../errors.ts';
 import { type Deployment, HUMAN, OWNER, startDeployment } from './deployment.ts';
 import { followTask, type TaskEnd, taskOn } from './follow.ts';
 import { judged, type Summary, summarise } from './summary.ts';
@@ -40,6 +41,7 @@ type Write = (line: string) => void;
 export async function quickstart(options: QuickstartOptions, write: Write, signal: AbortSignal): Promise<Summary> {
   const below = path.join(ROOT, '.coatcheck', 'quickstart');
   await mkdir(below, { recursive: true });
+  const subject = await chooseSubject(options);
   const directory = await mkdtemp(path.join(below, `${new Date().toISOString().slice(0, 19).replaceAll(':', '')}-`));
   await using stack = new AsyncDisposableStack();
 
@@ -49,8 +51,7 @@ export async function quickstart(options: QuickstartOptions, write: Write, signa
   const { forge, url } = deployment;
   write(`GitHub’s place is taken by the forge on ${forge.url}; coatcheck is on ${url}/tasks`);
 
-  const subject = await chooseSubject(options);
-  const name = subject.name;
+  const { name } = subject;
   await forge.createRepository({ owner: OWNER, name, collaborators: { [HUMAN]: 'write' }, ...subject.source });
   const repository = `${OWNER}/${name}`;
   const { number } = await forge.createIssue({ repository, as: HUMAN, title: subject.title, body: subject.body });
@@ -98,6 +99,7 @@ async function chooseModel(options: QuickstartOptions, stack: AsyncDisposableSta
 /** The repository to work on, and the issue. */
 async function chooseSubject(options: QuickstartOptions) {
   if (options.repo !== undefined) {
+    await checkRepository(options.repo);
     const [title = '', ...body] = (options.issue ?? '').split('\n');
     return {
       name: path.basename(path.resolve(options.repo)).replace(/[^\w.-]/g, '-'),
@@ -114,6 +116,16 @@ async function chooseSubject(options: QuickstartOptions) {
     body: body.join('\n').trim(),
     source: { files: await readTree(path.join(home, 'repository')) },
   };
+}
+
+async function checkRepository(repo: string): Promise<void> {
+  const there = await Promise.allSettled([stat(path.join(repo, '.git')), stat(path.join(repo, 'HEAD'))]);
+  if (there.some((result) => result.status === 'fulfilled')) return;
+  throw new CoatcheckError(
+    'no_repository',
+    `${repo} is not the top folder of a git repository.`,
+    'Give the folder that holds `.git`.',
+  );
 }
 
 /** Every file below a folder, by its path. */
