@@ -18,7 +18,7 @@ const paint = edit('value.txt', 'red', 'blue');
 const PACKAGE = (test: string) => `${JSON.stringify({ name: 'sample', private: true, scripts: { test } }, null, 2)}\n`;
 const WORKFLOW = '.github/workflows/build.yml';
 
-/** One issue for each outcome: its files, and what the agent does about it. The title names the scenario. */
+/** One issue for each outcome: its files, and what the agent does about it. The title is the scenario's marker. */
 const ISSUES: Readonly<Record<string, Omit<IssueOptions, 'title'> & { readonly script: Parameters<typeof scenario>[1] }>> = {
   verified: {
     files: RED,
@@ -89,10 +89,10 @@ let way: Way;
 const outcomes = new Map<string, Promise<Outcome>>();
 
 before(async () => {
-  const script = Object.entries(ISSUES).flatMap(([title, issue]) => scenario(title, issue.script));
+  const script = Object.entries(ISSUES).flatMap(([title, issue]) => scenario(`case-${title}`, issue.script));
   way = await startWay({ script, policy: { limits: { verify_rounds: 1, command: '30 s' } } });
   for (const [title, { script: _, ...issue }] of Object.entries(ISSUES)) {
-    const outcome = way.runIssue({ ...issue, title });
+    const outcome = way.runIssue({ ...issue, title: `case-${title}` });
     outcome.catch(() => {}); // its test hears of it
     outcomes.set(title, outcome);
   }
@@ -211,7 +211,7 @@ test('failing verification goes back to the agent, at most as often as allowed, 
     rounds.map(({ round }) => round),
     [1, 2],
   );
-  const asked = await way.asked('breaking');
+  const asked = await way.asked('case-breaking');
   assert.match(
     asked.at(-1) ?? '',
     /The runner verified your change, and it does not pass[\s\S]*exit code 3[\s\S]*it has to stay red/,
@@ -317,7 +317,7 @@ test('a bad .github/coatcheck.yml: refused with file, line and what is allowed, 
   assert.match(outcome.issue.comments[0]?.body ?? '', problem);
   assert.match(await way.page(outcome), problem);
   assert.equal(outcome.issue.reactions.at(-1)?.content, 'confused');
-  assert.deepEqual(await way.asked('misconfigured'), []);
+  assert.deepEqual(await way.asked('case-misconfigured'), []);
 });
 
 test('nothing is left behind, and at the end of the product no token is alive', async () => {
