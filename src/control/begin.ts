@@ -44,7 +44,7 @@ export async function begin(
       await store.tasks.setWork(task.id, prepared.work);
       await store.tasks.say(
         task.id,
-        declared(prepared.work.commands.length, prepared.ruleFile?.path ?? null, prepared.notRecognised),
+        declared(prepared.work.commands.length, prepared.ruleFile?.path ?? null, prepared.notRecognised.length),
       );
     } catch (error) {
       if (!CONFIGURATION.has(codeOf(error))) throw error;
@@ -57,11 +57,10 @@ export async function begin(
   await parts.wake(ref);
 }
 
-/** What was found to verify with, said while the task waits. */
-function declared(commands: number, ruleFile: string | null, notRecognised: readonly string[]): string {
+/** What was found to verify with, said while the task waits; which lines were not recognised stands in the comment itself. */
+function declared(commands: number, ruleFile: string | null, notRecognised: number): string {
   const from = ruleFile === null ? 'There is no rule file' : `${ruleFile} was read`;
   const found = commands === 0 ? 'no command is declared, so nothing can be verified' : `${commands} commands are declared`;
-  const lost =
-    notRecognised.length === 0 ? '' : ` Not recognised, and so not run:\n${notRecognised.map((line) => `- ${line}`).join('\n')}`;
+  const lost = notRecognised === 0 ? '' : ` Lines not recognised, and so not run: ${notRecognised}.`;
   return `${from}; ${found}.${lost}`;
 }

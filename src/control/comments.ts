@@ -33,6 +33,21 @@ function stepList(events: readonly RecordedEvent[]): string {
 /** Where a task stands; it may quote what a command printed or a model endpoint answered. */
 const messageOf = (task: Task): string => neutraliseMarkdown(task.message, 20_000);
 
+/** Lines of the rule file that look like commands and are not run: whoever relies on them should know. */
+export function notRecognised(events: readonly RecordedEvent[]): readonly string[] {
+  const found = events.findLast(({ event }) => event.type === 'policy.resolved')?.event;
+  return found?.type === 'policy.resolved' ? found.notRecognised : [];
+}
+
+function notRunSection(events: readonly RecordedEvent[]): string {
+  const lines = notRecognised(events);
+  if (lines.length === 0) return '';
+  return folded(
+    `${lines.length === 1 ? 'One line' : `${lines.length} lines`} of the rules not recognised, and so not run`,
+    lines.map((line) => `- ${codeCell(line, 400)}`).join('\n'),
+  );
+}
+
 /** What the record came to once it is sealed. */
 export interface Sealed {
   readonly digest: string;
@@ -55,6 +70,7 @@ export function statusComment(entry: TaskEntry, events: readonly RecordedEvent[]
     traces.pullRequest === null ? '' : `Pull request: #${traces.pullRequest.number}`,
     isEnd(task.state) ? folded('Steps', stepList(events)) : stepList(events),
     plan === null ? '' : planSection(plan),
+    notRunSection(events),
     isEnd(task.state) ? costWords(events) : '',
     `[Task page](${page})${isEnd(task.state) ? '' : ' · comment `/coatcheck stop` to stop it'}`,
     sealLines(sealed),
@@ -103,6 +119,7 @@ export function checkText(
     `### Egress\n\n${egressTable(decisions(events))}`,
     `### Steps\n\n${stepList(events)}`,
     plan === null ? '' : planSection(plan),
+    notRunSection(events),
     sealLines(sealed),
   ];
   return {

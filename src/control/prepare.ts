@@ -46,6 +46,13 @@ async function read(reader: Installation, task: Task, path: string): Promise<Bas
       'Replace it with a regular file.',
     );
   }
+  if ((entry.size ?? 0) > FILE_LIMIT) {
+    throw new CoatcheckError(
+      'configuration_invalid',
+      `${path} has ${entry.size} bytes in ${task.base.ref}; at most ${FILE_LIMIT} are read.`,
+      'Make the file smaller.',
+    );
+  }
   const bytes = await reader.readBlob(task.repository, entry.sha, FILE_LIMIT);
   return { path, blob: entry.sha, text: bytes.toString('utf8') };
 }

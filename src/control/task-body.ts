@@ -2,6 +2,7 @@ import { html } from 'hono/html';
 import type { RecordedEvent } from '../audit/events.ts';
 import { duration } from '../audit/markdown.ts';
 import type { TaskEntry } from '../store/tasks.ts';
+import { notRecognised } from './comments.ts';
 import { costWords, plainText, STATE_WORDS, stepLines, stepName, taskTitle } from './words.ts';
 
 type Html = ReturnType<typeof html>;
@@ -36,6 +37,12 @@ function verification(events: readonly RecordedEvent[]): Html {
   });
   if (rows.length === 0) return html``;
   return html`<h2>Verification</h2><table><thead><tr><th>Where</th><th>Command</th><th>Result</th><th>Time</th><th></th></tr></thead><tbody>${rows}</tbody></table>`;
+}
+
+function notRun(events: readonly RecordedEvent[]): Html {
+  const lines = notRecognised(events);
+  if (lines.length === 0) return html``;
+  return html`<h2>Not recognised in the rules, and so not run</h2><ul>${lines.map((line) => html`<li>${plainText(line)}</li>`)}</ul>`;
 }
 
 function egress(events: readonly RecordedEvent[]): Html {
@@ -99,5 +106,5 @@ export function taskBody(entry: TaskEntry, shown: ShownAttempt): Html {
 ${traces.pullRequest === null ? html`` : html`<dt>Pull request</dt><dd><a href="${traces.pullRequest.url}">#${traces.pullRequest.number}</a></dd>`}
 ${shown.sealed ? html`<dt>Record</dt><dd><a href="${shown.path}/record">sealed; download it</a> and check it with <code>coatcheck audit verify FILE</code></dd>` : html``}
 </dl>
-${steps(shown.events)}${verification(shown.events)}${plan(shown.events)}${agent(shown.events)}${output(shown.events)}${egress(shown.events)}${diff(entry.diff)}`;
+${steps(shown.events)}${verification(shown.events)}${notRun(shown.events)}${plan(shown.events)}${agent(shown.events)}${output(shown.events)}${egress(shown.events)}${diff(entry.diff)}`;
 }

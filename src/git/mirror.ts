@@ -135,6 +135,6 @@ export function tooLarge(byteLimit: number): CoatcheckError {
   return new CoatcheckError(
     'repository_too_large',
     `The repository is larger than the limit of ${byteLimit} bytes.`,
-    'Raise `repositoryBytes` in the limits of this repository, or make the repository smaller.',
+    'Raise limits.repository_size in the policy, or make the repository smaller.',
   );
 }
