@@ -55,7 +55,9 @@ describe('the pull request', () => {
       task(),
       {
         summary: { title: long.slice(0, 300), body: long.slice(0, 20_000) },
-        verification: verification({ results: Array.from({ length: 400 }, (_, n) => result({ command: `x${n} ${long.slice(0, 400)}` })) }),
+        verification: verification({
+          results: Array.from({ length: 400 }, (_, n) => result({ command: `x${n} ${long.slice(0, 400)}` })),
+        }),
       },
       long,
       PAGE,
@@ -95,7 +97,12 @@ describe('the status comment', () => {
     assertHarmless(text);
     assert.match(text, /The command failed/);
     // The plan stands in a block of code, where nothing acts.
-    const plan = statusComment(entryOf(task({ state: 'running' })), recorded({ type: 'plan', text: `\`\`\`\n${HOSTILE}` }), PAGE, null);
+    const plan = statusComment(
+      entryOf(task({ state: 'running' })),
+      recorded({ type: 'plan', text: `\`\`\`\n${HOSTILE}` }),
+      PAGE,
+      null,
+    );
     assert.match(plan, /````text\n```\n@everyone[^\n]*\n````/);
   });
 

@@ -37,13 +37,7 @@ describe('endings', () => {
         endingOf({ kind: 'own_yardstick_only', commands: ['npm test'] }),
         endingOf({ kind: 'unjudged', why: 'the sandbox died' }),
       ].map(({ state, reason }) => `${state} ${reason}`),
-      [
-        'ready verified',
-        'draft verification_failed',
-        'draft nothing_to_verify',
-        'draft own_yardstick_only',
-        'draft unjudged',
-      ],
+      ['ready verified', 'draft verification_failed', 'draft nothing_to_verify', 'draft own_yardstick_only', 'draft unjudged'],
     );
     assert.match(endingOf({ kind: 'failed', commands: ['npm test'] }).message, /npm test/);
   });
