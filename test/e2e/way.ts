@@ -21,7 +21,7 @@ import { type RecordVerdict, verifyRecord } from '../../src/audit/verify.ts';
 import { type Deployment, type DeploymentOptions, HUMAN, OWNER, startDeployment } from '../../src/cli/quickstart/deployment.ts';
 import { followTask, type TaskEnd, taskOn } from '../../src/cli/quickstart/follow.ts';
 import { deploymentFilter } from '../../src/sandbox/owner.ts';
-import { isEnd, shortId } from '../../src/task/task.ts';
+import { isEnd, shortId, Task } from '../../src/task/task.ts';
 import type { Forge, ForgeState } from '../forge/forge.ts';
 import { type ScriptedModel, startScriptedModel } from '../model/model.ts';
 import type { Script } from '../model/script.ts';
@@ -211,7 +211,9 @@ function openWay({ deployment, model, publicKey, ending, close }: WayParts) {
   /** Follows the newest task of an issue; `after` names one that is not it. */
   async function follow(at: Place, after?: string): Promise<Running> {
     const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(TASK_MS)]);
-    const { id, page } = await newestTask(at, signal, after);
+    const { id, page } = await newestTask(at, signal, after).catch(async (error: unknown) => {
+      throw new Error(`no task for ${at.repository}#${at.number}; troubles in the log:\n${await troubles()}`, { cause: error });
+    });
     const events: RecordedEvent[] = [];
     let arrived = Promise.withResolvers<void>();
     const end = followTask(
@@ -247,6 +249,15 @@ function openWay({ deployment, model, publicKey, ending, close }: WayParts) {
         }
       },
     };
+  }
+
+  /** What the product logged above mere information, for the texts of failures. */
+  async function troubles(): Promise<string> {
+    const lines = (await readFile(deployment.product.logFile, 'utf8')).split('\n');
+    return lines
+      .filter((line) => !line.includes('"level":30,'))
+      .join('\n')
+      .slice(-4000);
   }
 
   async function newestTask(at: Place, signal: AbortSignal, after: string | undefined): Promise<{ id: string; page: string }> {
@@ -326,6 +337,13 @@ function openWay({ deployment, model, publicKey, ending, close }: WayParts) {
     /** What the product logged so far. */
     log: (): Promise<string> => readFile(deployment.product.logFile, 'utf8'),
 
+    /** Ids of all tasks of an issue, the newest first. */
+    async tasks({ repository, number }: Place): Promise<string[]> {
+      const listed = Listed.parse(await (await fetch(`${url}/tasks.json`)).json());
+      const own = listed.filter(({ task }) => `${task.repository.owner}/${task.repository.name}` === repository);
+      return own.filter(({ task }) => task.issue.number === number).map(({ task }) => task.id);
+    },
+
     /** Requests that the model got for conversations that hold the marker, as JSON texts in their order. */
     async asked(marker: string): Promise<string[]> {
       const texts = (await model.requests()).map(({ body }) => JSON.stringify(body));
@@ -359,6 +377,7 @@ export function issueAt(state: ForgeState, { repository, number }: Place): Issue
 export const pullsOf = (state: ForgeState, { repository }: Pick<Place, 'repository'>): Issue[] =>
   state.issues.filter((issue) => issue.repository === repository && issue.pull !== null);
 
+const Listed = z.array(z.looseObject({ task: Task }));
 const Containers = z.array(z.looseObject({ Id: z.string() }));
 
 /** Ids of all containers with a label. */
