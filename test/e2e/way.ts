@@ -10,7 +10,7 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, watch } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Docker from 'dockerode';
@@ -32,7 +32,7 @@ export { HUMAN, OWNER } from '../../src/cli/quickstart/deployment.ts';
  * Accounts that the App is installed on, the quickstart's first. The product paces what it writes per installation, as
  * GitHub asks of it: each has room for about four tasks a minute, so repositories are spread over them.
  */
-const ACCOUNTS = [OWNER, ...Array.from({ length: 7 }, (_, index) => `${OWNER}-${index + 2}`)];
+export const ACCOUNTS = [OWNER, ...Array.from({ length: 7 }, (_, index) => `${OWNER}-${index + 2}`)];
 /** How long one task may take; a bound, not an expectation. */
 const TASK_MS = 180_000;
 const LABEL = 'coatcheck';
@@ -336,6 +336,16 @@ function openWay({ deployment, model, publicKey, ending, close }: WayParts) {
 
     /** What the product logged so far. */
     log: (): Promise<string> => readFile(deployment.product.logFile, 'utf8'),
+
+    /** Resolves once the product has logged a line like this. */
+    async logged(line: RegExp): Promise<void> {
+      const { logFile } = deployment.product;
+      const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(TASK_MS)]);
+      const changes = watch(logFile, { signal });
+      // The watch begins with its first step, so the file is read after that has been asked for.
+      for (let next = changes.next(); !line.test(await readFile(logFile, 'utf8')); next = changes.next()) await next;
+      await changes.return?.();
+    },
 
     /** Ids of all tasks of an issue, the newest first. */
     async tasks({ repository, number }: Place): Promise<string[]> {
