@@ -6,7 +6,7 @@ import { type Ending, ending } from './ending.ts';
 import type { ControlParts } from './parts.ts';
 import { publishChange } from './publish.ts';
 import type { AttemptRef } from './record.ts';
-import { sealRecord } from './seal-record.ts';
+import { readSealed, sealRecord } from './seal-record.ts';
 
 /** How often a task is tried again after something that was nobody's fault. */
 const ATTEMPTS = 3;
@@ -48,14 +48,24 @@ export async function conclude(parts: ControlParts, ref: AttemptRef): Promise<vo
   const { store } = parts;
   const attempt = await store.attempts.get(ref.task, ref.attempt);
   if (attempt === null || attempt.sealedAt !== null) return;
-  if (attempt.state !== 'ended') await closeAttempt(parts, ref, await patiently(parts, ref, attempt));
+  if (attempt.state !== 'ended') {
+    const sealed = await sealedEnding(parts, ref);
+    if (sealed === null) await closeAttempt(parts, ref, await patiently(parts, ref, attempt));
+    else await settle(parts, ref, sealed);
+  }
   await anchor(parts, ref);
+}
+
+/** The end that a sealed record tells already: a crash came between the seal and the store. */
+async function sealedEnding(parts: ControlParts, ref: AttemptRef): Promise<Ending | null> {
+  if ((await readSealed(parts.directory, ref)) === null) return null;
+  const found = (await parts.recorder.read(ref)).findLast(({ event }) => event.type === 'attempt.ended')?.event;
+  return found?.type === 'attempt.ended' ? { state: found.state, reason: found.reason, message: found.message } : null;
 }
 
 /** Ends an attempt for good: what it held is revoked and removed, the end is recorded, the record sealed. */
 export async function closeAttempt(parts: ControlParts, ref: AttemptRef, end: Ending): Promise<void> {
-  const { store, recorder } = parts;
-  const again = end.state === 'failed' && RETRIED.has(end.reason) && ref.attempt < ATTEMPTS;
+  const { recorder } = parts;
   const gone = await recorder.step(ref, 'revoke', () => parts.credentials.revokeAll(ref));
   await parts.changes.remove(ref);
   await recorder.control(ref, {
@@ -64,18 +74,26 @@ export async function closeAttempt(parts: ControlParts, ref: AttemptRef, end: En
   });
   await recorder.control(ref, { type: 'attempt.ended', ...end });
   await sealRecord(parts, ref, end);
+  await settle(parts, ref, end);
+}
+
+/** Moves the task to its end, or queues another attempt after something that was nobody's fault. */
+async function settle(parts: ControlParts, ref: AttemptRef, end: Ending): Promise<void> {
+  const { store } = parts;
+  const again = end.state === 'failed' && RETRIED.has(end.reason) && ref.attempt < ATTEMPTS;
   if (!again) {
     await store.attempts.end(ref.task, ref.attempt, { move: { to: end.state, reason: end.reason, message: end.message } });
     return;
   }
   const next = { task: ref.task, attempt: ref.attempt + 1 };
-  await store.attempts.end(ref.task, ref.attempt, { again: `${end.message} It is tried again (attempt ${next.attempt}).` });
   await carryOver(parts, ref, next);
+  await store.attempts.end(ref.task, ref.attempt, { again: `${end.message} It is tried again (attempt ${next.attempt}).` });
   await parts.wake(next);
 }
 
 /** Every record stands alone: what was accepted and which rules apply is said again in the next attempt's. */
 async function carryOver(parts: ControlParts, from: AttemptRef, to: AttemptRef): Promise<void> {
+  if ((await parts.recorder.read(to)).length > 0) return;
   for (const { event, witness } of await parts.recorder.read(from)) {
     if (event.type !== 'task.accepted' && event.type !== 'policy.resolved') continue;
     await parts.recorder.control(to, event, witness === 'github' ? 'github' : 'control');
