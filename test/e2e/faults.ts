@@ -72,15 +72,18 @@ export async function hold(forge: Forge, at: Place, operation: string) {
 /** How often a rule was met. */
 export const hitsOf = (state: ForgeState, id: number): number => state.misbehaviour.find((known) => known.id === id)?.hits ?? 0;
 
-/** Writes `/coatcheck stop` on the issue; resolves with the reaction to it, and the state of the forge then. */
+/** Writes `/coatcheck stop` on the issue. */
 export async function askToStop(forge: Forge, { repository, number }: Place) {
+  const looks = (state: ForgeState) =>
+    state.requests.filter(({ path: at }) => at.startsWith(`/repos/${repository}/collaborators/`)).length;
+  const before = looks(await forge.state());
   const { id } = await forge.comment({ repository, number, as: HUMAN, body: '/coatcheck stop' });
   const reactionIn = (state: ForgeState) =>
     state.issues.flatMap(({ comments }) => comments).find((comment) => comment.id === id)?.reactions[0]?.content;
   return {
-    /** GitHub has the product's word that it has the wish. */
-    delivered: () =>
-      forge.waitFor((state) => state.deliveries.some((one) => one.event === 'issue_comment' && one.statusCode === 200), 30_000),
+    /** The wish is being dealt with: whether its sender may stop the task was just asked. */
+    taken: () => forge.waitFor((state) => looks(state) > before, 30_000, `the stop on ${repository} is taken`),
+    /** The reaction to it, and the state of the forge then. */
     async answered() {
       const state = await forge.waitFor((now) => reactionIn(now) !== undefined, 60_000, `an answer to the stop on ${repository}`);
       return { reaction: reactionIn(state), state };
