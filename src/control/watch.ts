@@ -5,7 +5,7 @@ import type { AttemptRef } from './record.ts';
 
 const EVERY_MS = 1000;
 /** How often a host is woken again for an attempt that still waits: Redis may have lost the first time. */
-const WAKE_AGAIN_MS = 15_000;
+const WAKE_AGAIN_MS = 5_000;
 const RETRY_MS = 30_000;
 
 export interface WatchOptions {
