@@ -98,7 +98,14 @@ export function openDeliveries(options: DeliveriesOptions) {
       endedAt: null,
     };
     const created = await store.tasks.create(task, delivery.guid);
-    if (created.kind === 'duplicate') return `duplicate of ${created.task.id}`;
+    const takeLabelOff = async (): Promise<void> => {
+      if (trigger.label !== undefined) await installation.removeLabel(repository, issue.number, trigger.label);
+    };
+    if (created.kind === 'duplicate') {
+      // Left on, it could not be put on again for another task after this one's end.
+      await takeLabelOff();
+      return `duplicate of ${created.task.id}`;
+    }
     const mine = created.kind === 'again' ? created.task : task;
     if (created.kind === 'created') {
       await recorder.control(
@@ -121,7 +128,7 @@ export function openDeliveries(options: DeliveriesOptions) {
       );
     }
     await follow.react(mine, 'eyes');
-    if (trigger.label !== undefined) await installation.removeLabel(repository, issue.number, trigger.label);
+    await takeLabelOff();
     await options.prepare(mine);
     return `task ${mine.id}`;
   }

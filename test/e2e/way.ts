@@ -9,8 +9,9 @@
  */
 import assert from 'node:assert/strict';
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm, watch } from 'node:fs/promises';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, watch } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Docker from 'dockerode';
@@ -206,7 +207,7 @@ function openWay({ deployment, model, publicKey, ending, close }: WayParts) {
     return { repository, number };
   }
 
-  const label = (at: Place, as = HUMAN) => forge.labelIssue({ ...at, as, label: LABEL });
+  const label = ({ repository, number }: Place, as = HUMAN) => forge.labelIssue({ repository, number, as, label: LABEL });
 
   /** Follows the newest task of an issue; `after` names one that is not it. */
   async function follow(at: Place, after?: string): Promise<Running> {
@@ -341,10 +342,17 @@ function openWay({ deployment, model, publicKey, ending, close }: WayParts) {
     async logged(line: RegExp): Promise<void> {
       const { logFile } = deployment.product;
       const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(TASK_MS)]);
-      const changes = watch(logFile, { signal });
-      // The watch begins with its first step, so the file is read after that has been asked for.
-      for (let next = changes.next(); !line.test(await readFile(logFile, 'utf8')); next = changes.next()) await next;
-      await changes.return?.();
+      const watcher = watch(logFile);
+      try {
+        for (;;) {
+          const changed = once(watcher, 'change', { signal });
+          changed.catch(() => {}); // of no interest once the line is there
+          if (line.test(await readFile(logFile, 'utf8'))) return;
+          await changed;
+        }
+      } finally {
+        watcher.close();
+      }
     },
 
     /** Ids of all tasks of an issue, the newest first. */
