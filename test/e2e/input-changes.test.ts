@@ -87,6 +87,7 @@ before(async () => {
     dialect: 'openai-chat',
     script: [...works('case-busy', BUSY), ...Object.entries(CASES).flatMap(([marker, { command }]) => works(marker, command))],
     policy: { limits: { verify_rounds: 0 } },
+    environment: { COATCHECK_HOST_SLOTS: '4' },
   });
   const begin = (title: string, files: NonNullable<IssueOptions['files']>): void => {
     const outcome = way.runIssue({ title, files: { 'a.txt': 'a\n', ...files } });

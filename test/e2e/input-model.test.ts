@@ -105,6 +105,7 @@ before(async () => {
   way = await startWay({
     script: [...RECOVERING, ...Object.values(CASES).flatMap(({ script }) => script)],
     policy: { installations: [...ACCOUNTS, SPENT], daily: { cost_usd: 0.2 } },
+    environment: { COATCHECK_HOST_SLOTS: '4' },
   });
   await way.forge.createUser(SPENT);
   await way.forge.install({ app: way.deployment.app.slug, owner: SPENT });

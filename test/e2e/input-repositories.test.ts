@@ -77,6 +77,7 @@ before(async () => {
   const adds = (marker: string) =>
     scenario(marker, { rounds: [[{ calls: [write('b.txt', 'b\n')] }, { text: `Title of ${marker}` }]] });
   way = await startWay({
+    environment: { COATCHECK_HOST_SLOTS: '4' },
     script: [
       ...scenario('case-odd', {
         rounds: [[{ calls: [edit('a.txt', 'a', 'ab'), run('git status --short; git submodule status')] }, { text: 'Odd' }]],

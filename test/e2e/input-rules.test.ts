@@ -72,7 +72,7 @@ before(async () => {
   const script = Object.keys(STARTED).flatMap((marker) =>
     scenario(marker, { rounds: [[{ calls: [write('b.txt', 'b\n')] }, { text: `${VISIBLE} for ${marker}` }]] }),
   );
-  way = await startWay({ script });
+  way = await startWay({ script, environment: { COATCHECK_HOST_SLOTS: '4' } });
   for (const [marker, issue] of Object.entries(STARTED)) started.set(marker, way.runIssue({ title: marker, ...issue }));
   for (const [title, { files }] of Object.entries(REFUSED)) refused.set(title, way.runIssue({ title, files }));
   for (const outcome of [...started.values(), ...refused.values()]) outcome.catch(() => {});
