@@ -49,16 +49,16 @@ export async function conclude(parts: ControlParts, ref: AttemptRef): Promise<vo
   const attempt = await store.attempts.get(ref.task, ref.attempt);
   if (attempt === null || attempt.sealedAt !== null) return;
   if (attempt.state !== 'ended') {
-    const sealed = await sealedEnding(parts, ref);
-    if (sealed === null) await closeAttempt(parts, ref, await patiently(parts, ref, attempt));
-    else await settle(parts, ref, sealed);
+    const decided = await decidedEnding(parts, ref);
+    const sealed = decided !== null && (await readSealed(parts.directory, ref)) !== null;
+    if (sealed) await settle(parts, ref, decided);
+    else await closeAttempt(parts, ref, decided ?? (await patiently(parts, ref, attempt)));
   }
   await anchor(parts, ref);
 }
 
-/** The end that a sealed record tells already: a crash came between the seal and the store. */
-async function sealedEnding(parts: ControlParts, ref: AttemptRef): Promise<Ending | null> {
-  if ((await readSealed(parts.directory, ref)) === null) return null;
+/** The end that the record tells already: a crash came between it and the store. */
+async function decidedEnding(parts: ControlParts, ref: AttemptRef): Promise<Ending | null> {
   const found = (await parts.recorder.read(ref)).findLast(({ event }) => event.type === 'attempt.ended')?.event;
   return found?.type === 'attempt.ended' ? { state: found.state, reason: found.reason, message: found.message } : null;
 }
@@ -67,12 +67,13 @@ async function sealedEnding(parts: ControlParts, ref: AttemptRef): Promise<Endin
 export async function closeAttempt(parts: ControlParts, ref: AttemptRef, end: Ending): Promise<void> {
   const { recorder } = parts;
   const gone = await recorder.step(ref, 'revoke', () => parts.credentials.revokeAll(ref));
+  // Before the change is removed: whoever goes on after a crash finds the decision, and needs the change no more.
+  if ((await decidedEnding(parts, ref)) === null) await recorder.control(ref, { type: 'attempt.ended', ...end });
   await parts.changes.remove(ref);
   await recorder.control(ref, {
     type: 'cleanup',
     proof: { looked: [{ kind: 'credentials', id: `attempt ${ref.attempt}`, gone }, await parts.changes.proof(ref)] },
   });
-  await recorder.control(ref, { type: 'attempt.ended', ...end });
   await sealRecord(parts, ref, end);
   await settle(parts, ref, end);
 }

@@ -1,4 +1,5 @@
 import { ulid } from 'ulid';
+import { z } from 'zod';
 import { CoatcheckError, errorText } from '../errors.ts';
 import type { GitHub } from '../github/github.ts';
 import { type OperatorConfig, servesInstallation } from '../policy/operator-config.ts';
@@ -12,6 +13,7 @@ import type { Follow } from './follow.ts';
 import { dailyCapReached } from './model-access.ts';
 import { MAY_WRITE } from './permission.ts';
 import type { Recorder } from './record.ts';
+import { serialised } from './serialised.ts';
 
 export interface DeliveriesOptions {
   readonly store: Store;
@@ -31,26 +33,34 @@ const GIVE_UP_MS = 24 * 60 * 60_000;
 /** An issue, and who asked for something on it. */
 type Place = NonNullable<RefusedTrigger['at']>;
 
-/**
- * Takes deliveries in and works them through. Taking in is one write to the store, so the front door answers at once;
- * the rest happens afterwards, one delivery after the other, and is taken up again after a restart.
- */
 /** Whether the operator serves the installation that a delivery came from. */
 const serves = (operator: OperatorConfig, source: Pick<Place, 'installation' | 'repository'>): boolean =>
   servesInstallation(operator, { id: source.installation, login: source.repository.owner });
 
+/** Deliveries of one repository are worked through in turn. */
+const Source = z.looseObject({ repository: z.looseObject({ id: z.int() }) });
+const repositoryOf = (delivery: Delivery): string => String(Source.safeParse(delivery.payload).data?.repository.id ?? 'none');
+
+/**
+ * Takes deliveries in and works them through. Taking in is one write to the store, so the front door answers at once;
+ * the rest happens afterwards, one delivery after the other for each repository, and is taken up again after a restart.
+ */
 export function openDeliveries(options: DeliveriesOptions) {
   const { store, recorder, github, follow } = options;
-  let working: Promise<void> | null = null;
+  const inTurn = serialised();
+  const underway = new Map<string, Promise<void>>();
+  let looking: Promise<void> | null = null;
   let again = false;
   let closed = false;
 
   /** Says on the issue why nothing is started, once for each reason and asker. */
   async function refuse(at: Place, why: string, code: string): Promise<string> {
     const key = `refused/${at.repository.id}/${at.issue}/${at.actor.id}/${code}`;
-    if (await store.notices.first(key)) {
+    if (!(await store.notices.said(key))) {
       const installation = github.installation(at.installation);
       await installation.createComment(at.repository, at.issue, `Not started: ${why}`, digestOf(key).slice(0, 16));
+      // Only now: a comment that GitHub does not take is tried again with its delivery, and found by its marker.
+      await store.notices.keep(key);
     }
     return `refused: ${why}`;
   }
@@ -176,19 +186,26 @@ export function openDeliveries(options: DeliveriesOptions) {
     }
   }
 
-  /** Works through what waits; a delivery that cannot be worked through now stays for the next round. */
-  async function drain(): Promise<void> {
-    do {
-      again = false;
-      for (const delivery of await store.deliveries.waiting()) {
-        if (closed) return;
-        try {
-          await store.deliveries.done(delivery.guid, await work(delivery));
-        } catch (error) {
-          await tryAgainOrGiveUp(delivery, errorText(error));
-        }
-      }
-    } while (again && !closed);
+  /** Takes up what waits: one after the other for each repository, so that what hangs at one holds up no other. */
+  async function takeUp(): Promise<void> {
+    for (const delivery of await store.deliveries.waiting()) {
+      if (closed) return;
+      if (underway.has(delivery.guid)) continue;
+      const done = inTurn(repositoryOf(delivery), () => workThrough(delivery))
+        .catch((error: unknown) => options.trouble(`deliveries: ${errorText(error)}`))
+        .finally(() => underway.delete(delivery.guid));
+      underway.set(delivery.guid, done);
+    }
+  }
+
+  /** One that cannot be worked through now stays for the next round. */
+  async function workThrough(delivery: Waiting): Promise<void> {
+    if (closed) return;
+    try {
+      await store.deliveries.done(delivery.guid, await work(delivery));
+    } catch (error) {
+      await tryAgainOrGiveUp(delivery, errorText(error));
+    }
   }
 
   /** Whatever GitHub's trouble is, after a day nobody waits for the answer any more. */
@@ -200,11 +217,16 @@ export function openDeliveries(options: DeliveriesOptions) {
 
   function wake(): void {
     again = true;
-    if (working !== null || closed) return;
-    working = drain()
+    if (looking !== null || closed) return;
+    looking = (async () => {
+      while (again && !closed) {
+        again = false;
+        await takeUp();
+      }
+    })()
       .catch((error: unknown) => options.trouble(`deliveries: ${errorText(error)}`))
       .finally(() => {
-        working = null;
+        looking = null;
       });
   }
 
@@ -218,7 +240,8 @@ export function openDeliveries(options: DeliveriesOptions) {
     wake,
     async close(): Promise<void> {
       closed = true;
-      await working;
+      await looking;
+      await Promise.all(underway.values());
     },
   };
 }

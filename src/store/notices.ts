@@ -1,14 +1,17 @@
 import type { Unit } from './store.ts';
 
 export const notices = (unit: Unit) => ({
-  /** True the first time a key is asked for: whoever gets it says the thing, and nobody says it again. */
-  first: (key: string): Promise<boolean> =>
+  /** Whether a thing was said already. */
+  said: (key: string): Promise<boolean> =>
+    unit(async (db) => (await db.selectFrom('notices').select('key').where('key', '=', key).executeTakeFirst()) !== undefined),
+
+  /** Keeps in mind that it was said. */
+  keep: (key: string): Promise<void> =>
     unit(async (db) => {
-      const result = await db
+      await db
         .insertInto('notices')
         .values({ key, said_at: new Date().toISOString() })
         .onConflict((c) => c.column('key').doNothing())
-        .executeTakeFirst();
-      return Number(result.numInsertedOrUpdatedRows ?? 0) === 1;
+        .execute();
     }),
 });

@@ -103,10 +103,14 @@ test('publishing amid trouble', { concurrency: true, timeout: 120_000 }, async (
       await publishing(running);
       const stop = await askToStop(way.forge, running);
       await stop.taken();
+      // Whoever waits for that repository holds up no other.
+      const other = await beginAmid([]);
+      await other.running.event('task.accepted');
       await push.release();
       const { reaction } = await stop.answered();
       assert.equal(reaction, 'confused');
       await publishedOnce(await running.outcome, 'draft');
+      await publishedOnce(await other.running.outcome, 'draft');
     }),
   ]);
 });
