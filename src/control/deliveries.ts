@@ -200,7 +200,8 @@ export function openDeliveries(options: DeliveriesOptions) {
 
   /** One that cannot be worked through now stays for the next round. */
   async function workThrough(delivery: Waiting): Promise<void> {
-    if (closed) return;
+    // It may have been listed just before its end was stored.
+    if (closed || (await store.deliveries.outcome(delivery.guid)) !== null) return;
     try {
       await store.deliveries.done(delivery.guid, await work(delivery));
     } catch (error) {
@@ -219,15 +220,18 @@ export function openDeliveries(options: DeliveriesOptions) {
     again = true;
     if (looking !== null || closed) return;
     looking = (async () => {
-      while (again && !closed) {
-        again = false;
-        await takeUp();
-      }
-    })()
-      .catch((error: unknown) => options.trouble(`deliveries: ${errorText(error)}`))
-      .finally(() => {
+      try {
+        while (again && !closed) {
+          again = false;
+          await takeUp();
+        }
+      } catch (error) {
+        options.trouble(`deliveries: ${errorText(error)}`);
+      } finally {
+        // In one go with the last question for more: whoever asks after it begins a new look.
         looking = null;
-      });
+      }
+    })();
   }
 
   return {
