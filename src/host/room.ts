@@ -116,15 +116,17 @@ async function unpack(run: Run, laidIn: LayIn, { sandbox }: Room): Promise<void>
 }
 
 function ofSandbox(run: Run, sandbox: Sandbox) {
+  let closed = false;
   return {
     kind: 'sandbox',
     id: sandbox.id.slice(0, 12),
     release: async () => {
       await sandbox.close();
+      closed = true;
       run.report.emit({ type: 'sandbox.ended', sandbox: sandbox.id, cause: await sandbox.died });
     },
-    // `close` has looked for it at the engine; it rejects when it is still there.
-    gone: () => sandbox.died.then(() => true),
+    // `close` has looked for it at the engine; it rejects when it is still there, and then the next sweep is at it.
+    gone: async () => closed,
   };
 }
 

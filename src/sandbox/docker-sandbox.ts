@@ -9,6 +9,7 @@ import { type DeathWatch, watchDeath } from './death.ts';
 import { type Engine, statusOf } from './engine.ts';
 import { openExec } from './exec-channel.ts';
 import { watchMemory } from './memory-watch.ts';
+import { killBelow } from './orphans.ts';
 import { processStarted } from './owner.ts';
 import { type CommandLimits, reap, reapKept, wrapped } from './reaping.ts';
 import { removeContainer } from './removal.ts';
@@ -110,10 +111,7 @@ export class DockerSandbox implements Sandbox {
     this.#death.expect('closed');
     this.#memory?.close();
     const { engine, container } = this.#parts;
-    await removeContainer(engine, container).catch(async (thrown: unknown) => {
-      if (!this.#killProcess()) throw thrown;
-      await removeContainer(engine, container);
-    });
+    await removeContainer(engine, container);
     this.#death.end();
     this.#parts.onClosed();
   }
@@ -173,19 +171,9 @@ export class DockerSandbox implements Sandbox {
     } catch (thrown) {
       // 404 and 409: it is dead already.
       if (statusOf(thrown) === null) log(`sandbox ${this.id.slice(0, 12)}: ${errorText(thrown)}`);
-      this.#killProcess();
+      await killBelow(container.id);
     }
     await Promise.race([this.died, delay(KILL_MS, undefined, { ref: false })]);
-  }
-
-  /** Kills the sandbox below the engine, which waits for a guest that does not answer; false when it cannot be seen from here. */
-  #killProcess(): boolean {
-    if (this.#started === null || processStarted(this.#parts.pid) !== this.#started) return false;
-    try {
-      return process.kill(this.#parts.pid, 'SIGKILL');
-    } catch {
-      return false;
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
@@ -23,13 +24,38 @@ export function parseSandboxProcess(pid: number, commandLine: string): GvisorPro
   return { pid, id, root, bundle };
 }
 
-/** All gVisor sandboxes on this host, by whomever they were started. */
-async function gvisorProcesses(): Promise<GvisorProcess[]> {
+/** Whether a command line is that of the engine's own process beside a container, its shim. */
+export function isShimOf(commandLine: string, id: string): boolean {
+  const [program = '', ...argv] = commandLine.split('\0');
+  return /^containerd-shim(?:-|$)/.test(basename(program)) && argv[argv.indexOf('-id') + 1] === id;
+}
+
+/** What `read` makes of the command lines of this host's processes, as far as it makes something of them. */
+async function among<T>(read: (pid: number, commandLine: string) => T | null): Promise<T[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
-    pids.map(async (pid) => parseSandboxProcess(Number(pid), await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))),
+    pids.map(async (pid) => read(Number(pid), await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))),
   );
-  return found.filter((process) => process !== null);
+  return found.filter((one) => one !== null);
+}
+
+/**
+ * Kills what stands for a container below the engine: its sandbox, and then the shim, which can miss the sandbox's end and
+ * then holds up the engine for minutes. The engine takes a shim's end for the container's and clears up after both.
+ * False when nothing of the kind could be killed from here.
+ */
+export async function killBelow(id: string): Promise<boolean> {
+  const sandboxes = await among((pid, line) => (parseSandboxProcess(pid, line)?.id === id ? pid : null));
+  const shims = await among((pid, line) => (isShimOf(line, id) ? pid : null));
+  return [...sandboxes, ...shims].map(kill).includes(true);
+}
+
+function kill(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
 }
 
 /** The part of an OCI bundle's config.json that tells whose sandbox it is. */
@@ -54,7 +80,7 @@ export async function removeOrphans(options: {
   readonly isKnown: (id: string) => Promise<boolean>;
 }): Promise<string[]> {
   const removed: string[] = [];
-  for (const orphan of await gvisorProcesses()) {
+  for (const orphan of await among(parseSandboxProcess)) {
     if ((await hostnameIn(orphan.bundle)) !== options.hostname || (await options.isKnown(orphan.id))) continue;
     const argv = ['--root', orphan.root, 'delete', '--force', orphan.id];
     await promisify(execFile)(options.runsc, argv, { timeout: 10_000 }).catch(() => {});

@@ -2,11 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { CoatcheckError } from '../errors.ts';
 import { type Engine, statusOf } from './engine.ts';
+import { killBelow } from './orphans.ts';
 
 /** How long a container may take to be gone after its removal was asked for. Usually 0.2 to 0.7 s. */
 const GONE_MS = 20_000;
-/** The engine waits for ever for a guest that hangs. */
-const CALL_MS = 10_000;
+/** The engine waits for ever for a guest that hangs, and for one whose end it missed. */
+const CALL_MS = 5000;
 
 /**
  * Kills and removes a container with its volumes and looks that it is gone; one that is not there is no error.
@@ -22,7 +23,7 @@ export async function removeContainer(engine: Engine, container: Docker.Containe
       });
     } catch (thrown) {
       // 409: somebody else's removal is under way, 500: the runtime could not kill it this time. Both are seen below.
-      if (statusOf(thrown) === null) throw thrown;
+      if (statusOf(thrown) === null && !(await killBelow(container.id))) throw thrown;
       last = thrown instanceof Error ? thrown.message : '';
     }
     if (await isGone(engine, container)) return;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { openDocker } from '../../src/sandbox/docker.ts';
+import { isShimOf } from '../../src/sandbox/orphans.ts';
 import { deployment, docker, MiB, never, realDriver, SMALL, SOCKET, sh, spec } from './real-sandbox.ts';
 
 const driver = realDriver();
@@ -47,6 +48,26 @@ test('a sandbox that somebody removed is a death, and closing it is no error', {
   assert.equal(await sandbox.died, 'killed');
   await sandbox.close();
 });
+
+test('a sandbox whose end the engine does not get to hear of is closed all the same', { timeout: 40_000 }, async (t) => {
+  const sandbox = await create(t);
+  const pid = readdirSync('/proc').find((name) => isShimOf(commandLine(name), sandbox.id));
+  assert.ok(pid !== undefined);
+  // Standing still, the engine's process beside it is as deaf as one that missed the event.
+  process.kill(Number(pid), 'SIGSTOP');
+  await sandbox.close();
+  assert.equal(await sandbox.died, 'closed');
+  await assert.rejects(docker.getContainer(sandbox.id).inspect(), { statusCode: 404 });
+  assert.ok(!readdirSync('/proc').some((name) => commandLine(name).includes(sandbox.id)));
+});
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
 
 test('closing ends the command, leaves nothing, and can be repeated', { timeout: 20_000 }, async (t) => {
   const sandbox = await create(t);

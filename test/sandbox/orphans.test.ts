@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSandboxProcess } from '../../src/sandbox/orphans.ts';
+import { isShimOf, parseSandboxProcess } from '../../src/sandbox/orphans.ts';
 
 // As seen of runsc 20240729 below Docker 20.10, shortened.
 const argv = [
@@ -26,4 +26,13 @@ test('other processes are none, nor is one whose id could be taken for an option
   assert.equal(parseSandboxProcess(7, ['runsc-gofer', ...argv.slice(1)].join('\0')), null);
   assert.equal(parseSandboxProcess(7, ''), null);
   assert.equal(parseSandboxProcess(7, [...argv.slice(0, -1), '../../etc'].join('\0')), null);
+});
+
+test('the shim of a container is told by its command line', () => {
+  const shim = ['/usr/bin/containerd-shim-runc-v2', '-namespace', 'moby', '-id', 'fc2a97af03ad', '-address', '/run/c.sock', ''];
+  assert.ok(isShimOf(shim.join('\0'), 'fc2a97af03ad'));
+  assert.ok(!isShimOf(shim.join('\0'), 'fc2a97af03a'));
+  assert.ok(!isShimOf(shim.join('\0'), 'moby'));
+  assert.ok(!isShimOf(['vi', ...shim].join('\0'), 'fc2a97af03ad'));
+  assert.ok(!isShimOf(argv.join('\0'), 'fc2a97af03ad'));
 });
