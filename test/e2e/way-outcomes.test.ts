@@ -40,6 +40,7 @@ const ISSUES: Readonly<Record<string, Omit<IssueOptions, 'title'> & { readonly s
   },
   scripting: {
     files: { ...RED, 'AGENTS.md': rules('`npm test` - run the tests'), 'package.json': PACKAGE('sh test.sh') },
+    repository: { drafts: false },
     script: { rounds: [[{ calls: [write('package.json', PACKAGE('true'))] }, { text: 'Make the tests pass' }]] },
   },
   undeclared: {
@@ -54,13 +55,13 @@ const ISSUES: Readonly<Record<string, Omit<IssueOptions, 'title'> & { readonly s
     files: RED,
     script: { rounds: [[{ calls: [paint, write(WORKFLOW, 'on: push\njobs: {}\n')] }, { text: 'Build it' }]] },
   },
-  draftless: {
-    files: { ...GREEN, '.github/coatcheck.yml': 'limits:\n  verify_rounds: 1\n' },
-    repository: { drafts: false },
-    script: { rounds: [[{ calls: [paint] }, { text: 'Paint it' }]] },
-  },
-  adding: {
-    files: RED,
+  overriding: {
+    files: {
+      ...RED,
+      'AGENTS.md': rules('`sh never-there.sh` - run the tests'),
+      '.github/coatcheck.yml': 'commands:\n  test: sh test.sh\n  lint: sh lint.sh\n',
+      'lint.sh': 'echo the lint is red since long; exit 4\n',
+    },
     script: {
       rounds: [
         [
@@ -69,15 +70,6 @@ const ISSUES: Readonly<Record<string, Omit<IssueOptions, 'title'> & { readonly s
         ],
       ],
     },
-  },
-  overriding: {
-    files: {
-      ...RED,
-      'AGENTS.md': rules('`sh never-there.sh` - run the tests'),
-      '.github/coatcheck.yml': 'commands:\n  test: sh test.sh\n  lint: sh lint.sh\n',
-      'lint.sh': 'echo the lint is red since long; exit 4\n',
-    },
-    script: { rounds: [[{ calls: [paint] }, { text: 'Paint it' }]] },
   },
   misconfigured: {
     files: { ...RED, '.github/coatcheck.yml': 'commands:\n  test: sh test.sh\ncomands:\n  lint: x\n' },
@@ -237,11 +229,15 @@ test('an agent that rewrites its failing test never gets a ready pull request', 
   );
 });
 
-test('nor does one that rewrites the script behind the command', async () => {
+test('nor does one that rewrites the script behind the command; where there are no drafts, the pull request is marked', async () => {
   const outcome = await ended('scripting');
-  isUnproven(outcome, 'own_yardstick_only');
+  assert.deepEqual([outcome.end.task.state, outcome.end.task.reason], ['draft', 'own_yardstick_only']);
   assert.deepEqual(verdictOf(outcome)?.yardstickEdits, ['package.json']);
   assert.match(outcome.pull?.body ?? '', /- ` ?package\.json ?`/);
+  assert.equal(outcome.pull?.pull?.draft, false, 'GitHub has refused a draft');
+  assert.match(outcome.pull?.title ?? '', /^\[draft\] Make the tests pass/);
+  assert.match(outcome.pull?.body ?? '', /^> \[!WARNING\]/m);
+  assert.equal(checksOf(outcome)[0]?.conclusion, 'failure');
 });
 
 test('nothing to verify with: a draft that says so, and a check that claims nothing', async () => {
@@ -278,17 +274,8 @@ test('protected paths: refused, the diff on the task page, and nothing pushed', 
   assert.notDeepEqual(pushesOf(await ended('verified')), [], 'a push would have been seen');
 });
 
-test('where there are no drafts: a pull request marked as one, under a red check', async () => {
-  const outcome = await ended('draftless');
-  assert.deepEqual([outcome.end.task.state, outcome.end.task.reason], ['draft', 'verification_failed']);
-  assert.equal(outcome.pull?.pull?.draft, false);
-  assert.match(outcome.pull?.title ?? '', /^\[draft\] Paint it/);
-  assert.match(outcome.pull?.body ?? '', /^> \[!WARNING\]/m);
-  assert.equal(checksOf(outcome)[0]?.conclusion, 'failure');
-});
-
 test('an added test and an added file keep nobody from ready', async () => {
-  const outcome = await ended('adding');
+  const outcome = await ended('overriding');
   assert.deepEqual([outcome.end.task.state, outcome.end.task.reason], ['ready', 'verified'], outcome.end.task.message);
   assert.deepEqual(verdictOf(outcome)?.yardstickEdits, []);
   assert.equal(await git(outcome, 'show', `${outcome.end.traces.commit}:tests/test_colour.sh`), 'sh vendor/colour.sh');

@@ -154,6 +154,7 @@ describe('triggers', { concurrency: 2 }, () => {
       const outcome = await (await way.follow(at)).outcome;
       assert.equal(outcome.end.task.actor.login, HUMAN);
       assert.deepEqual(await way.tasks(at), [outcome.task]);
+      assert.equal(commentsOn(outcome.state, at).length, 1, 'nor is anything said about them');
     });
 
     test('a label by somebody who may not push: refused once with the reason, then in silence', async () => {
