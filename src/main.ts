@@ -14,6 +14,9 @@ import { releases } from './start/release.ts';
 const MODES = ['all', 'control', 'host'] as const;
 type Mode = (typeof MODES)[number];
 
+/** What is left to do by itself after everything was released gets this long. */
+const LINGER_MS = 1000;
+
 function modeOf(args: readonly string[]): Mode {
   const { positionals } = parseArgs({ args: [...args], allowPositionals: true });
   const mode = MODES.find((known) => known === (positionals[0] ?? 'all'));
@@ -74,6 +77,8 @@ async function main(): Promise<void> {
     }
   } finally {
     await release.run();
+    // Everything is released; a connection that tells of no end must not keep the process.
+    setTimeout(() => process.exit(), LINGER_MS).unref();
   }
 }
 

@@ -87,3 +87,19 @@ export async function within<Result>(ms: number, work: () => Promise<Result>): P
     clearTimeout(timer);
   }
 }
+
+/** A connection that is cut by force needs nobody's answer. */
+const CUT_MS = 500;
+
+/**
+ * Ends something's connections, politely, else by force. A connection that is about to reconnect to a Redis that went away
+ * tells the end of neither, and may outlive both: false then.
+ */
+export async function endConnections(of: { close(): Promise<unknown>; disconnect(): Promise<unknown> }): Promise<boolean> {
+  const ended = (ms: number, work: () => Promise<unknown>) =>
+    within(ms, work).then(
+      () => true,
+      () => false,
+    );
+  return (await ended(ANSWER_MS, () => of.close())) || (await ended(CUT_MS, () => of.disconnect()));
+}

@@ -1,5 +1,5 @@
 import { Queue as BullQueue } from 'bullmq';
-import { ANSWER_MS, checkRedis, redisOptions, unavailable, within } from './connection.ts';
+import { ANSWER_MS, checkRedis, endConnections, redisOptions, unavailable, within } from './connection.ts';
 import { jobIdOf, QUEUE_NAME, Wake } from './wake.ts';
 import { startWorker, type Worker, type WorkOptions } from './worker.ts';
 
@@ -59,8 +59,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     },
     work: (work) => startWorker({ ...work, url, lockMs, log }),
     async close() {
-      // A polite close waits for Redis, which may be frozen.
-      await within(ANSWER_MS, () => producer.close()).catch(() => producer.disconnect());
+      await endConnections(producer);
     },
   };
 }

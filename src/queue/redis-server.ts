@@ -125,6 +125,8 @@ function launch(config: string): { process: ChildProcess; failed: Promise<never>
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', 'redis-server', '-'], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: PATHS },
+    // Ctrl-C in a terminal reaches a whole process group: this one is still needed while the rest comes to its end.
+    detached: true,
   });
   let said = '';
   const listen = (chunk: Buffer) => {

@@ -1,6 +1,6 @@
 import { Worker as BullWorker, type Job, WaitingError } from 'bullmq';
 import { errorText } from '../errors.ts';
-import { ANSWER_MS, redisOptions, within } from './connection.ts';
+import { endConnections, redisOptions, within } from './connection.ts';
 import { jobIdOf, QUEUE_NAME, Wake } from './wake.ts';
 
 export interface WorkOptions {
@@ -77,7 +77,9 @@ export async function startWorker(
     await within(CLEAN_UP_MS, ended).catch(() => log('queue: gave up waiting for handlers that do not end'));
     ending.abort();
     // Handlers are done; what is left is telling Redis so, which may be away.
-    await within(ANSWER_MS, () => worker.close(running.size > 0)).catch(() => worker.disconnect());
+    const force = running.size > 0;
+    const gone = await endConnections({ close: () => worker.close(force), disconnect: () => worker.disconnect() });
+    if (!gone) log('queue: a connection to Redis could not be ended');
   };
   const onAbort = () => void pause();
   options.signal.addEventListener('abort', onAbort, { once: true });

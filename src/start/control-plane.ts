@@ -68,6 +68,10 @@ export async function startControlPlane(start: StartControl): Promise<string> {
   const app = config.app ?? (await start.data.app());
   const serve = async (credentials: AppCredentials) => {
     handler = await serveApp(start, credentials, url);
+    // Hosts are gone by then, and what the handler needs goes next.
+    release.add('front door', () => {
+      handler = async (_request, response) => void response.writeHead(503).end('Ending.\n');
+    });
   };
   if (app === null) handler = await firstStart(start, url, serve);
   else await serve(app);

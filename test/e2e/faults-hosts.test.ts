@@ -164,3 +164,14 @@ test('nothing of it is left', async () => {
     assert.deepEqual(below(pid), []);
   }
 });
+
+test('hosts and control plane that are asked to end do so though Redis is away', { timeout: 40_000 }, async () => {
+  await redis.close();
+  const products = [...hosts.values(), way.deployment.product];
+  for (const product of products) product.kill('SIGTERM');
+  assert.deepEqual(
+    await Promise.all(products.map(({ ended }) => ended)),
+    products.map(() => 0),
+  );
+  nothingOf(products.map(({ pid }) => pid));
+});
