@@ -1,4 +1,4 @@
-/** Repositories that are large, odd or on the move. */
+/** Repositories that are large, odd or on the move, or whose commands do not behave. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -8,6 +8,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Step } from '../../src/audit/events.ts';
 import { gitAs, PERSON } from '../git/repositories.ts';
+import { configured, FAILING, WILD } from './input-commands.ts';
 import { edit, eventsOf, HUMAN, type IssueOptions, type Outcome, run, scenario, startWay, type Way, write } from './way.ts';
 
 const MiB = 1024 * 1024;
@@ -82,14 +83,18 @@ before(async () => {
       ...scenario('case-odd', {
         rounds: [[{ calls: [edit('a.txt', 'a', 'ab'), run('git status --short; git submodule status')] }, { text: 'Odd' }]],
       }),
-      ...['case-weighty', 'case-moving', 'case-large'].flatMap(adds),
+      ...['case-weighty', 'case-moving', 'case-large', 'case-wild', ...Object.keys(FAILING)].flatMap(adds),
     ],
+    policy: { limits: { verify_rounds: 0 } },
   });
   const begin = (title: string, options: Omit<IssueOptions, 'title'>): void => {
     const outcome = way.runIssue({ title, ...options });
     outcome.catch(() => {}); // whoever awaits it hears of it
     outcomes.set(title, outcome);
   };
+  // It waits for its limits most of the time, so it goes first.
+  outcomes.set('case-wild', (await way.begin({ title: 'case-wild', files: configured({ test: Object.keys(WILD) }) })).outcome);
+  for (const [title, { commands }] of Object.entries(FAILING)) begin(title, { files: configured(commands) });
   begin('case-odd', { repository: { defaultBranch: 'trunk', fromPath: imported(root, 'odd', ODD) } });
   begin('case-weighty', { repository: { fromPath: imported(root, 'weighty', weighty()) } });
   outcomes.set('case-moving', moving());
@@ -184,6 +189,48 @@ test('a repository over its limit is refused with words', async () => {
   assert.deepEqual([end.task.state, end.task.reason], ['failed', 'repository_unreadable'], end.task.message);
   assert.match(issue.comments[0]?.body ?? '', /larger than the limit of 1048576 bytes.*limits\.repository_size/);
   assert.deepEqual(eventsOf(events, 'model.call'), []);
+});
+
+for (const [title, { reason, says }] of Object.entries(FAILING)) {
+  test(`${title.replace('case-', 'a repository that is ')}: ${reason}, with the output on the issue`, async () => {
+    const { end, issue, events } = await outcomeOf(title);
+    assert.deepEqual([end.task.state, end.task.reason], ['failed', reason], end.task.message);
+    const said = issue.comments[0]?.body ?? '';
+    assert.match(said, says);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that none is in it is the point
+    assert.doesNotMatch(said, /[\u0000-\u0008\u000e-\u001f]|@octo|<b>/);
+    assert.deepEqual(eventsOf(events, 'model.call'), []);
+  });
+}
+
+test('commands that hang, flood, fork, fill, linger and kill fail by their limits, and the rest is judged', async () => {
+  const outcome = await outcomeOf('case-wild');
+  const { end, events, pull, issue } = outcome;
+  assert.deepEqual([end.task.state, end.task.reason], ['ready', 'verified'], end.task.message);
+  const results = eventsOf(events, 'command.ran').map(({ result }) => result);
+  for (const [command, expected] of Object.entries(WILD)) {
+    const all = results.filter((result) => result.command === command);
+    assert.deepEqual(
+      all.map(({ phase }) => phase),
+      ['baseline', 'verify', 'clean_room'],
+      command,
+    );
+    for (const result of all) expected(result);
+    assert.ok(
+      all.every(({ ms }) => ms < 10_000),
+      `${command}: ${all.map(({ ms }) => ms)}`,
+    );
+  }
+  assert.deepEqual(
+    eventsOf(events, 'sandbox.ended').map(({ cause }) => cause),
+    ['closed', 'closed'],
+  );
+  const shown = [pull?.body ?? '', issue.comments[0]?.body ?? '', await way.page(outcome)];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that none is in it is the point
+  for (const text of shown) assert.doesNotMatch(text, /[\u0000-\u0008\u000e-\u001f\u202e]/);
+  assert.ok(shown[2]?.includes('&lt;!--'), 'output is escaped on the page');
+  const changed = eventsOf(events, 'quarantine.checked').flatMap(({ files }) => files.map((file) => file.path));
+  assert.deepEqual(changed, ['b.txt']);
 });
 
 test('nothing is left of any of them', async () => {
