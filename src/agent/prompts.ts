@@ -16,7 +16,8 @@ How to work:
 - Make the smallest change that resolves the issue for good, in the style of the code around it. Add or extend tests for it.
 - Do not change existing tests, test configuration or scripts to make them pass: the change is also judged by the original ones.
 - Do not touch workflow files, CODEOWNERS, rule files or agents' configuration: such a change is refused.
-- Do not commit, branch, or change git's configuration: the work tree as you leave it is the change.
+- Do not commit, branch, or change git's configuration: the work tree as you leave it is the change, without files that were
+  untracked when you began.
 - Run the declared commands before you finish.
 
 When you are done, answer without a tool call: on the first line a title for the pull request (at most 70 characters, imperative

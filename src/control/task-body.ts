@@ -83,6 +83,14 @@ function diff(text: string | null): Html {
   return html`<h2>Change</h2><pre>${lines}</pre>`;
 }
 
+/** What stood in the work tree and is not in the change: a reader who misses something finds it here. */
+function leftOut(events: readonly RecordedEvent[]): Html {
+  const found = events.findLast(({ event }) => event.type === 'change.taken')?.event;
+  const names = found?.type === 'change.taken' ? (found.leftOut ?? []) : [];
+  if (names.length === 0) return html``;
+  return html`<p>Not part of the change, as untracked before the agent began or a repository of its own: ${plainText(names.join(', '))}</p>`;
+}
+
 /** One attempt as its page shows it. */
 export interface ShownAttempt {
   readonly attempt: number;
@@ -106,5 +114,5 @@ export function taskBody(entry: TaskEntry, shown: ShownAttempt): Html {
 ${traces.pullRequest === null ? html`` : html`<dt>Pull request</dt><dd><a href="${traces.pullRequest.url}">#${traces.pullRequest.number}</a></dd>`}
 ${shown.sealed ? html`<dt>Record</dt><dd><a href="${shown.path}/record">sealed; download it</a> and check it with <code>coatcheck audit verify FILE</code></dd>` : html``}
 </dl>
-${steps(shown.events)}${verification(shown.events)}${notRun(shown.events)}${plan(shown.events)}${agent(shown.events)}${output(shown.events)}${egress(shown.events)}${diff(entry.diff)}`;
+${steps(shown.events)}${verification(shown.events)}${notRun(shown.events)}${plan(shown.events)}${agent(shown.events)}${output(shown.events)}${egress(shown.events)}${diff(entry.diff)}${leftOut(shown.events)}`;
 }

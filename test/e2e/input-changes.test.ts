@@ -153,6 +153,7 @@ test('the tree as the agent leaves it is the change, whatever it did to git, wit
   );
   const [taken] = eventsOf(events, 'change.taken');
   assert.deepEqual(taken?.leftOut, ['nested', 'build', 'generated.txt', 'out']);
+  assert.match(await way.page(outcome), /Not part of the change.*nested, build, generated\.txt, out/);
   const [tool] = eventsOf(events, 'agent.tool');
   assert.match(tool?.output ?? '', /^sprung$/m, 'the traps spring where they are set');
   assert.ok(!existsSync(MARKER));
