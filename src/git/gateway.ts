@@ -149,9 +149,10 @@ const protocolOf = (request: IncomingMessage): 'version=2' | 'version=0' =>
   request.headers['git-protocol'] === 'version=2' ? 'version=2' : 'version=0';
 
 function refuse(response: ServerResponse, status: 400 | 403 | 404 | 503): void {
+  // Read on: closing while the client still sends would reset the connection before it has seen the answer.
+  response.req.resume();
   response.writeHead(status, {
     'content-type': 'text/plain',
-    connection: 'close',
     ...(status === 503 ? { 'retry-after': '5' } : {}),
   });
   response.end(

@@ -100,4 +100,4 @@ export function fakeBundle(world: World, content: string | Buffer): string {
   return file;
 }
 
-export { gitAs, PERSON };
+export { gitAs };
