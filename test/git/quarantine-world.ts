@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type CheckOptions, openQuarantine, type Quarantine, type QuarantineReport } from '../../src/git/quarantine.ts';
 import { DIRECT, type Remote } from '../../src/git/remote.ts';
-import { bareRepository, gitAs, PERSON, temporary } from './repositories.ts';
+import { bareRepository, gitAs, temporary } from './repositories.ts';
 import { type GitServer, serveGit } from './serve-git.ts';
 
 export const TOKEN = `ghs_${'aB3'.repeat(12)}`;
