@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
+import { errorText } from '../errors.ts';
 import { type Engine, statusOf } from './engine.ts';
 import { frames } from './frames.ts';
 
@@ -49,7 +50,9 @@ export async function openExec(engine: Engine, container: Docker.Container, call
     return { socket, exitCode: () => exitCode(engine, exec) };
   } catch (thrown) {
     const status = statusOf(thrown);
-    if (status === 404 || status === 409) throw new NotRunning('The container does not run.', { cause: thrown });
+    // An engine may tell it as an error of its own when the container ends between preparing and starting a command.
+    const ended = status === 500 && /not running|no such container/i.test(errorText(thrown));
+    if (status === 404 || status === 409 || ended) throw new NotRunning('The container does not run.', { cause: thrown });
     throw thrown;
   }
 }
