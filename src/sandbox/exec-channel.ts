@@ -49,12 +49,17 @@ export async function openExec(engine: Engine, container: Docker.Container, call
     socket.on('error', () => {});
     return { socket, exitCode: () => exitCode(engine, exec) };
   } catch (thrown) {
-    const status = statusOf(thrown);
-    // An engine may tell it as an error of its own when the container ends between preparing and starting a command.
-    const ended = status === 500 && /not running|no such container/i.test(errorText(thrown));
-    if (status === 404 || status === 409 || ended) throw new NotRunning('The container does not run.', { cause: thrown });
+    if (isNotRunning(thrown)) throw new NotRunning('The container does not run.', { cause: thrown });
     throw thrown;
   }
+}
+
+/** An engine may tell it as an error of its own when the container ends between preparing and starting a command. */
+function isNotRunning(thrown: unknown): boolean {
+  const status = statusOf(thrown);
+  if (status === 404 || status === 409) return true;
+  // The client puts “container not running - ” before every 500; only what the engine itself said, after it, counts.
+  return status === 500 && / - .*(?:not running|no such container)/i.test(errorText(thrown));
 }
 
 async function exitCode(engine: Engine, exec: Docker.Exec): Promise<number | null> {
