@@ -45,6 +45,8 @@ test('the git route fetches, in set-up and agent turns only, and never pushes', 
   }
   assert.equal((await ask(door, `${GIT_ROUTE}:443`)).status, 403, 'no tunnel');
   assert.equal(gateway.requests.length, asked);
+  // Rows come over a pipe of their own; closing resolves after the last.
+  await door.close();
   assert.equal(rows.length, 4 + refused.length + 3);
 });
 
