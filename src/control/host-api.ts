@@ -69,7 +69,7 @@ export function hostApi(options: { hostKey: string; attempts: Attempts; trouble:
   api.post('/change', async (c) => {
     const ref = await fenced(c);
     const stream = c.req.raw.body;
-    return c.json(await attempts.change(ref, stream === null ? Readable.from([]) : Readable.fromWeb(stream as never)));
+    return c.json(await attempts.change(ref, stream === null ? Readable.from([]) : Readable.fromWeb(stream)));
   });
   api.post('/finish', async (c) => {
     await attempts.finish(await fenced(c), await body(c, FinishRequest));

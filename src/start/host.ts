@@ -4,17 +4,14 @@ import path from 'node:path';
 import type { Logger } from 'pino';
 import { builtinHarness } from '../agent/builtin.ts';
 import type { Config } from '../config.ts';
-import { CoatcheckError } from '../errors.ts';
 import { startHost } from '../host/host.ts';
 import { controlClient } from '../host/protocol-client.ts';
-import { type OperatorConfig, parseOperatorConfig } from '../policy/operator-config.ts';
+import { parseOperatorConfig } from '../policy/operator-config.ts';
 import type { Queue } from '../queue/queue.ts';
 import { openDocker } from '../sandbox/docker.ts';
-import { parseRunscVersion } from '../setup/runsc-version.mjs';
 import { gitNetwork } from './network.ts';
 import type { Releases } from './release.ts';
-
-const DAY_MS = 24 * 60 * 60_000;
+import { checkRunscAge } from './runsc-age.ts';
 
 export interface StartHost {
   readonly config: Config;
@@ -24,22 +21,6 @@ export interface StartHost {
   readonly hostKey: string;
   readonly release: Releases;
   readonly version: string;
-}
-
-/**
- * A runtime as old as its flaws are known is no protection.
- * @throws CoatcheckError `runsc_too_old` unless the policy excepts this very version.
- */
-function checkAge(version: string, { runtime }: OperatorConfig, policyFile: string): void {
-  const parsed = parseRunscVersion(`runsc version ${version}`);
-  const age = parsed === null ? null : Date.now() - parsed.released.getTime();
-  if (runtime.exceptions.includes(version) || (age !== null && age <= runtime.max_age)) return;
-  const days = age === null ? 'of unknown age' : `${Math.floor(age / DAY_MS)} days old`;
-  throw new CoatcheckError(
-    'runsc_too_old',
-    `runsc ${version} is ${days}; the policy takes none older than ${Math.floor(runtime.max_age / DAY_MS)} days.`,
-    `Install a newer runsc (docs/gvisor.md), or add "${version}" to runtime.exceptions in ${policyFile}.`,
-  );
 }
 
 /** Starts a host on this machine. @throws CoatcheckError when it cannot give what the policy asks of every host. */
@@ -55,7 +36,8 @@ export async function startHostProcess(start: StartHost): Promise<void> {
   release.add('sandboxes', sandboxes.close);
   const facts = await sandboxes.facts();
   const runsc = facts.runtimes.find(({ name }) => name === 'runsc');
-  if (runsc !== undefined && operator.runtime.allow.includes('runsc')) checkAge(runsc.version, operator, config.policyFile);
+  if (runsc !== undefined && operator.runtime.allow.includes('runsc'))
+    checkRunscAge(runsc.version, operator.runtime, config.policyFile);
   const host = await startHost({
     control: controlClient({ url: start.controlUrl, hostKey: start.hostKey }),
     queue: start.queue,
