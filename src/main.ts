@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
+import { z } from 'zod';
 import { type Config, readConfig } from './config.ts';
 import { CoatcheckError, errorText } from './errors.ts';
 import { openQueue } from './queue/queue.ts';
@@ -12,6 +13,7 @@ import { startHostProcess } from './start/host.ts';
 import { releases } from './start/release.ts';
 
 const MODES = ['all', 'control', 'host'] as const;
+const Package = z.object({ version: z.string() });
 type Mode = (typeof MODES)[number];
 
 /** What is left to do by itself after everything was released gets this long. */
@@ -53,7 +55,7 @@ async function main(): Promise<void> {
     }
   });
   try {
-    const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
+    const { version } = Package.parse(JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')));
     const data = await openDataDirectory(config.dataDirectory);
     const given = mode === 'host' ? hostOnly(config) : null;
     const hostKey = given?.hostKey ?? config.hostKey ?? (await data.secret('host-key'));
@@ -82,4 +84,8 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+await main().catch((error: unknown) => {
+  // Before there is a log: what was asked for, or the environment, cannot be used.
+  process.stderr.write(`${errorText(error)}\n`);
+  process.exitCode = 1;
+});
