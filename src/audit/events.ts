@@ -31,6 +31,11 @@ const Step = z.enum([
 ]);
 export type Step = z.infer<typeof Step>;
 
+/** By which way something went through the door. */
+export const DoorRoute = z.enum(['egress', 'tunnel', 'service', 'git', 'snapshot', 'model']);
+/** Who resolved the name: the door, the company's forward proxy, or the operator's fixed table. */
+export const DoorResolver = z.enum(['door', 'proxy', 'table']);
+
 /** What a host reports. The control plane accepts no other type from a host. */
 export const HostEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('step.started'), step: Step, round: z.int().optional() }),
@@ -47,6 +52,8 @@ export const HostEvent = z.discriminatedUnion('type', [
     kernel: z.string(),
     limits: SandboxLimits,
     inspectDigest: z.string(),
+    /** What the runtime gives, of the table of capabilities. */
+    capabilities: z.array(z.string()),
   }),
   z.strictObject({
     type: z.literal('sandbox.ended'),
@@ -78,7 +85,7 @@ export const HostEvent = z.discriminatedUnion('type', [
     /** The door's own sequence, so that a gap shows. */
     n: z.int(),
     phase: DoorPhase,
-    route: z.enum(['egress', 'git', 'model']),
+    route: DoorRoute,
     method: z.string(),
     host: z.string(),
     port: z.int(),
@@ -86,11 +93,44 @@ export const HostEvent = z.discriminatedUnion('type', [
     verdict: z.enum(['allowed', 'refused', 'failed']),
     rule: z.string().nullable(),
     reason: z.string(),
+    /** The address that was dialled. */
     address: z.string().nullable(),
+    resolver: DoorResolver.nullable(),
     status: z.int().nullable(),
     bytesUp: z.number(),
     bytesDown: z.number(),
     ms: z.number(),
+  }),
+  /**
+   * What the sandbox's own kernel saw run and connect, below every tool; joined to the driver's commands by their number.
+   * `command` is null for a process that descends from no command of the driver's.
+   */
+  z.strictObject({
+    type: z.literal('kernel.saw'),
+    sandbox: z.string(),
+    processes: z.array(
+      z.strictObject({
+        pid: z.int(),
+        parent: z.int().nullable(),
+        command: z.int().nullable(),
+        executable: z.string(),
+        argv: z.array(z.string()),
+      }),
+    ),
+    connects: z.array(z.strictObject({ pid: z.int(), command: z.int().nullable(), to: z.string(), result: z.string() })),
+  }),
+  /** The end of what the kernel was asked to tell of one sandbox: totals, and what was not kept, so that a gap shows. */
+  z.strictObject({
+    type: z.literal('kernel.summary'),
+    sandbox: z.string(),
+    processes: z.int(),
+    connects: z.int(),
+    /** Processes that descend from no command of the driver's. */
+    strangers: z.int(),
+    notKept: z.int(),
+    logBytes: z.number(),
+    /** Null when the log was followed to the sandbox's end; else why not. */
+    incomplete: z.string().nullable(),
   }),
   z.strictObject({ type: z.literal('plan'), text: z.string() }),
   z.strictObject({ type: z.literal('agent.said'), turn: z.int(), text: z.string() }),
@@ -146,7 +186,7 @@ export const ControlEvent = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('credential.minted'),
     id: z.string(),
-    kind: z.enum(['repository_read', 'repository_write', 'model']),
+    kind: z.enum(['repository_read', 'repository_write', 'model', 'registry']),
     scope: z.string(),
     expiresAt: z.string().nullable(),
   }),
@@ -167,12 +207,16 @@ export const ControlEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('change.received'), sha256: z.string(), bytes: z.number() }),
   z.strictObject({
     type: z.literal('quarantine.checked'),
-    verdict: z.enum(['clean', 'refused']),
+    verdict: z.enum(['clean', 'held', 'refused']),
+    /** The secret scanner and its rules' version; null when the objects were unsound and nothing was scanned. */
+    scanner: z.string().nullable(),
     tree: ObjectId.nullable(),
     files: z.array(
       z.strictObject({ path: z.string(), change: z.enum(['added', 'modified', 'deleted', 'mode']), mode: z.string() }),
     ),
-    findings: z.array(z.strictObject({ rule: z.string(), path: z.string(), detail: z.string() })),
+    findings: z.array(
+      z.strictObject({ rule: z.string(), path: z.string(), detail: z.string(), outcome: z.enum(['note', 'hold', 'refuse']) }),
+    ),
     diffDigest: z.string().nullable(),
   }),
   z.strictObject({ type: z.literal('commit.made'), sha: ObjectId, tree: ObjectId, parent: ObjectId }),
@@ -192,6 +236,7 @@ export type ControlEvent = z.infer<typeof ControlEvent>;
 
 /** Who is named as witness of a host's event. */
 export function witnessOf(event: HostEvent): Witness {
+  if (event.type === 'kernel.saw' || event.type === 'kernel.summary') return 'kernel';
   if (event.type === 'plan' || event.type === 'agent.said') return 'agent';
   return 'host';
 }

@@ -52,6 +52,7 @@ export interface ControlOptions {
   readonly network: GitNetwork;
   /** The part of GitHub's address that comes before `/OWNER/NAME.git`. */
   readonly gitUrl: string;
+  readonly apiUrl: string;
   /** Where people reach the control plane. */
   readonly publicUrl: string;
   /** Where hosts reach it. */
@@ -139,7 +140,8 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   });
   const stopFollowing = recorder.follow((ref) => follow.touch(ref.task));
 
-  const rules = { github, operator: options.operator, presets: options.presets };
+  const githubUrls = { apiUrl: options.apiUrl, webUrl: options.gitUrl };
+  const rules = { github, operator: options.operator, presets: options.presets, githubUrls };
   const deliveries = openDeliveries({
     store,
     recorder,

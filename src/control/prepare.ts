@@ -3,6 +3,7 @@ import type { GitHub, Installation } from '../github/github.ts';
 import { type EffectivePolicy, effectivePolicy } from '../policy/effective-policy.ts';
 import type { EgressRule } from '../policy/egress.ts';
 import type { OperatorConfig } from '../policy/operator-config.ts';
+import { QuarantinePolicy } from '../policy/quarantine.ts';
 import { parseRepositoryConfig, REPOSITORY_CONFIG } from '../policy/repository-config.ts';
 import { RULE_FILES, type RuleFile, readRuleFile } from '../policy/rule-file.ts';
 import type { Task } from '../task/task.ts';
@@ -30,6 +31,8 @@ export interface PrepareParts {
   readonly operator: OperatorConfig;
   /** The rules of every preset, by name. */
   readonly presets: ReadonlyMap<string, readonly EgressRule[]>;
+  /** Where GitHub is, as programs inside know it. */
+  readonly githubUrls: WorkOrder['github'];
 }
 
 /** Rule files and configuration are written by people; what is larger is something else. Bytes. */
@@ -88,6 +91,9 @@ export async function prepare(task: Task, parts: PrepareParts): Promise<Prepared
     model: { name: policy.model.name, dialect: policy.model.dialect },
     image: policy.image,
     runtime: policy.runtime,
+    capabilities: [],
+    github: parts.githubUrls,
+    quarantine: QuarantinePolicy.parse({}),
     egress: [...policy.egress.presets.flatMap((name) => parts.presets.get(name) ?? []), ...policy.egress.grants],
     limits: policy.limits,
   };

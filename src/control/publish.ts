@@ -74,7 +74,8 @@ async function look({ parts, ref, change, task, work, bundle }: Publication, qua
     verdict: report.verdict,
     tree: report.tree,
     files: report.files.slice(0, 1000).map(({ path, change: kind, mode }) => ({ path, change: kind, mode })),
-    findings: report.findings.slice(0, 1000),
+    scanner: null,
+    findings: report.findings.slice(0, 1000).map((finding) => ({ ...finding, outcome: 'refuse' as const })),
     diffDigest: digestOf(report.diff),
   });
   return report;

@@ -1,8 +1,11 @@
 import { lookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { addressProblem } from '../policy/address.ts';
-import type { EgressRule } from '../policy/egress.ts';
+import type { InspectRule, ServiceRule, TunnelRule } from '../policy/egress.ts';
 import { Refusal } from './refusal.ts';
+
+/** A rule under which something is dialled. */
+export type DialRule = InspectRule | TunnelRule | ServiceRule;
 
 type Hosts = Readonly<Record<string, string>>;
 interface Resolved {
@@ -14,7 +17,7 @@ interface Resolved {
  * A lookup for one rule: asks once, checks every answer, and gives the checked addresses to the dialler itself, so
  * that no second answer can slip in between. One refused address among several refuses them all.
  */
-export function checkedLookup(rule: EgressRule, hosts: Hosts): LookupFunction {
+export function checkedLookup(rule: DialRule, hosts: Hosts): LookupFunction {
   return (name, options, callback) => {
     const answer = (problem: Error | null, found: readonly Resolved[]) => {
       const error = problem === null ? firstRefusal(name, found, rule) : unresolved(name, problem);
@@ -30,13 +33,13 @@ export function checkedLookup(rule: EgressRule, hosts: Hosts): LookupFunction {
 }
 
 /** Node dials an address without a lookup, so a host that is one is checked before. @throws Refusal 403 */
-export function checkLiteral(host: string, rule: EgressRule): void {
+export function checkLiteral(host: string, rule: DialRule): void {
   if (isIP(host) === 0) return;
   const refusal = firstRefusal(host, [{ address: host, family: isIP(host) }], rule);
   if (refusal !== null) throw refusal;
 }
 
-function firstRefusal(name: string, found: readonly Resolved[], rule: EgressRule): Refusal | null {
+function firstRefusal(name: string, found: readonly Resolved[], rule: DialRule): Refusal | null {
   for (const { address } of found) {
     const problem = addressProblem(address, rule.privateAddresses);
     if (problem !== null)

@@ -1,4 +1,5 @@
 import type { EgressRule } from '../policy/egress.ts';
+import type { IssueSnapshot, RepositoryRef } from '../task/task.ts';
 
 /** Names on which the door itself answers; `.internal` is reserved for private use and resolves nowhere. */
 export const GIT_ROUTE = 'git.coatcheck.internal';
@@ -8,7 +9,7 @@ export const MODEL_ROUTE = 'model.coatcheck.internal';
 export interface DoorDecision {
   readonly n: number;
   readonly phase: 'setup' | 'agent' | 'verify' | 'shut';
-  readonly route: 'egress' | 'git' | 'model';
+  readonly route: 'egress' | 'tunnel' | 'service' | 'git' | 'snapshot' | 'model';
   readonly method: string;
   readonly host: string;
   readonly port: number;
@@ -16,12 +17,42 @@ export interface DoorDecision {
   readonly verdict: 'allowed' | 'refused' | 'failed';
   readonly rule: string | null;
   readonly reason: string;
+  /** The address that was dialled. */
   readonly address: string | null;
+  /** Who resolved the name; null when nothing was dialled by name. */
+  readonly resolver: 'door' | 'proxy' | 'table' | null;
   readonly status: number | null;
   readonly bytesUp: number;
   readonly bytesDown: number;
   readonly ms: number;
 }
+
+/** GitHub as programs inside know it: reads of the task's own repository and issue are answered here, nothing else. */
+export interface DoorGitHub {
+  readonly apiUrl: string;
+  readonly webUrl: string;
+  readonly repository: RepositoryRef;
+  /** The text at the trigger; what was edited since is not seen. */
+  readonly issue: IssueSnapshot;
+}
+
+/** Caps of one task at its door. */
+export interface DoorLimits {
+  /** Connections at once. */
+  readonly slots: number;
+  /** Requests and tunnels begun in one second, on average; a burst of ten seconds' worth passes. */
+  readonly requestsPerSecond: number;
+  /** Bytes in all, each way, of everything but the model and git routes. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
+export const DOOR_LIMITS: DoorLimits = {
+  slots: 256,
+  requestsPerSecond: 200,
+  bytesUp: 1024 ** 3,
+  bytesDown: 64 * 1024 ** 3,
+};
 
 export interface DoorOptions {
   /** Directory that will hold `door.sock` and nothing else; mounted into the sandbox. */
@@ -29,6 +60,13 @@ export interface DoorOptions {
   readonly rules: readonly EgressRule[];
   /** Unix socket of this task's upload-pack gateway, or null for no git route. */
   readonly gitSocket: string | null;
+  /** Repositories besides the task's own that rules open: `owner/name`, the rule's id, the Unix socket of each gateway. */
+  readonly repositories: readonly { readonly name: string; readonly rule: string; readonly socket: string }[];
+  /** What is answered in GitHub's place, under its own names; null for a door without a task. */
+  readonly github: DoorGitHub | null;
+  /** What is added under a rule, by the rule's id. It never enters the sandbox. */
+  readonly credentials: Readonly<Record<string, { readonly header: string; readonly value: string }>>;
+  readonly limits: DoorLimits;
   /** PEM bundle that the door trusts for its upstreams beside Node's own. */
   readonly authorities: string;
   /** The company's forward proxy, if any. */

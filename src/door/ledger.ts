@@ -27,6 +27,8 @@ export class Ledger {
 export class LedgerRow {
   bytesUp = 0;
   bytesDown = 0;
+  /** Set by whoever dials. */
+  resolver: DoorDecision['resolver'] = null;
   readonly asked: Asked;
   readonly #started = performance.now();
   #write: ((row: Omit<DoorDecision, 'n'>) => void) | null;
@@ -46,6 +48,7 @@ export class LedgerRow {
     write?.({
       ...this.asked,
       ...outcome,
+      resolver: this.resolver,
       method: clip(this.asked.method),
       host: clip(this.asked.host),
       path: clip(this.asked.path),

@@ -45,7 +45,7 @@ export const DoorReport = z.discriminatedUnion('report', [
     decision: z.strictObject({
       n: z.int().nonnegative(),
       phase: DoorPhase,
-      route: z.enum(['egress', 'git', 'model']),
+      route: z.enum(['egress', 'tunnel', 'service', 'git', 'snapshot', 'model']),
       method: text,
       host: text,
       port: z.int().min(0).max(65_535),
@@ -54,6 +54,7 @@ export const DoorReport = z.discriminatedUnion('report', [
       rule: text.nullable(),
       reason: text,
       address: text.nullable(),
+      resolver: z.enum(['door', 'proxy', 'table']).nullable(),
       status: z.int().nullable(),
       bytesUp: count,
       bytesDown: count,

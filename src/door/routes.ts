@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { EgressRule } from '../policy/egress.ts';
+import type { InspectRule } from '../policy/egress.ts';
 import { couldPass, decide, hostMatches } from '../policy/match.ts';
 import { type DoorState, GIT_ROUTE, MODEL_ROUTE } from './door.ts';
 import type { Passage } from './exchange.ts';
@@ -31,7 +31,7 @@ export class EgressRefusal extends Refusal {
   readonly text: string;
   readonly nearest: string | null;
 
-  constructor(state: DoorState, addressed: Addressed, reason: string, nearest: EgressRule | null) {
+  constructor(state: DoorState, addressed: Addressed, reason: string, nearest: InspectRule | null) {
     super(403, reason);
     this.nearest = nearest?.id ?? null;
     this.text = egressRefusalText({ ...addressed, phase: state.phase }, reason);
@@ -40,12 +40,12 @@ export class EgressRefusal extends Refusal {
 
 /** Decides requests and opens their way. */
 export class Routes {
-  readonly #rules: readonly EgressRule[];
+  readonly #rules: readonly InspectRule[];
   readonly #gitSocket: string | null;
   readonly #upstreams: Upstreams;
 
   constructor(configuration: Pick<DoorConfiguration, 'rules' | 'gitSocket'>, upstreams: Upstreams) {
-    this.#rules = configuration.rules;
+    this.#rules = configuration.rules.filter((rule) => rule.how === 'inspect');
     this.#gitSocket = configuration.gitSocket;
     this.#upstreams = upstreams;
   }
@@ -59,7 +59,7 @@ export class Routes {
 
   /** Whether a tunnel to this host may stand: some request could pass through it. */
   tunnelMayStand(state: DoorState, host: string, port: number): boolean {
-    return couldPass(this.#rules, { phase: state.phase, host, port });
+    return couldPass(this.#rules, { phase: state.phase, host, port }, Date.now());
   }
 
   /** @throws Refusal when no request at all could pass through a tunnel to there. */
@@ -69,12 +69,13 @@ export class Routes {
     if (this.tunnelMayStand(state, addressed.host, addressed.port)) return;
     if (state.phase === 'shut') throw new EgressRefusal(state, addressed, 'the door is shut', null);
     const nearest = this.#rules.find((rule) => hostMatches(rule.host, addressed.host)) ?? null;
-    const verdict = decide(this.#rules, {
+    const request = {
       ...addressed,
       phase: state.phase,
       method: nearest?.methods[0] ?? 'GET',
       path: nearest?.paths[0] ?? '/',
-    });
+    };
+    const verdict = decide(this.#rules, request, Date.now());
     throw new EgressRefusal(state, addressed, verdict.allowed ? 'not allowed' : verdict.reason, nearest);
   }
 
@@ -82,7 +83,7 @@ export class Routes {
     if (state.phase === 'shut') throw new EgressRefusal(state, addressed, 'the door is shut', null);
     if (!addressed.tls && addressed.port !== 80)
       throw new EgressRefusal(state, addressed, 'plain http passes to port 80 only; use https', null);
-    const verdict = decide(this.#rules, { ...addressed, phase: state.phase });
+    const verdict = decide(this.#rules, { ...addressed, phase: state.phase }, Date.now());
     if (!verdict.allowed) throw new EgressRefusal(state, addressed, verdict.reason, verdict.nearest);
     const { rule } = verdict;
     const { host, port } = addressed;

@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
-import type { EgressRule } from '../policy/egress.ts';
+import type { InspectRule } from '../policy/egress.ts';
 import { checkedLookup, checkLiteral } from './address.ts';
 import type { DoorConfiguration } from './protocol.ts';
 
@@ -33,7 +33,7 @@ export class Upstreams {
   readonly #secureContext: SecureContext;
   readonly #modelAgent: https.Agent;
   /** One pool per rule: a connection opened under one rule's addresses serves no other rule. */
-  readonly #pools = new Map<EgressRule, Agents>();
+  readonly #pools = new Map<InspectRule, Agents>();
 
   constructor(configuration: Configuration) {
     this.#configuration = configuration;
@@ -47,7 +47,7 @@ export class Upstreams {
   }
 
   /** Opens a request under a rule; its address is checked before anything is dialled. @throws Refusal 403 for an address literal. */
-  egress(rule: EgressRule, target: Target): http.ClientRequest {
+  egress(rule: InspectRule, target: Target): http.ClientRequest {
     checkLiteral(target.host, rule);
     const proxied = this.isProxied(target.host);
     const pool = this.#pool(rule);
@@ -94,7 +94,7 @@ export class Upstreams {
     this.#pools.clear();
   }
 
-  #pool(rule: EgressRule): Agents {
+  #pool(rule: InspectRule): Agents {
     const known = this.#pools.get(rule);
     if (known !== undefined) return known;
     const options = { keepAlive: true, timeout: KEPT_IDLE_MS, maxFreeSockets: 8 };

@@ -1,7 +1,7 @@
 import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { RunContext } from '../agent/verify/run-commands.ts';
-import { type Door, GIT_ROUTE } from '../door/door.ts';
+import { DOOR_LIMITS, type Door, GIT_ROUTE } from '../door/door.ts';
 import { openDoor } from '../door/open-door.ts';
 import { CoatcheckError } from '../errors.ts';
 import { checkoutCommands, type LayIn } from '../git/lay-in.ts';
@@ -63,9 +63,19 @@ async function createSandbox(run: Run, doorDirectory: string, purpose: Purpose):
   const limits = work.limits.sandbox;
   const labels = { task: work.task, attempt: String(work.attempt), purpose };
   const { image, runtime } = work;
-  const sandbox = await run.host.sandboxes.create({ image, runtime, limits, doorDirectory, labels }, run.signal);
+  const sandbox = await run.host.sandboxes.create(
+    { image, runtime, limits, doorDirectory, capabilities: [], services: [], onKernel: () => {}, labels },
+    run.signal,
+  );
   run.cleanup.add(ofSandbox(run, sandbox));
-  report.emit({ type: 'sandbox.created', sandbox: sandbox.id, purpose, limits, ...sandbox.facts });
+  report.emit({
+    type: 'sandbox.created',
+    sandbox: sandbox.id,
+    purpose,
+    limits,
+    ...sandbox.facts,
+    capabilities: [...sandbox.facts.capabilities],
+  });
   return sandbox;
 }
 
@@ -75,6 +85,10 @@ async function openItsDoor(run: Run, repository: Repository, directory: string, 
     directory,
     rules: work.egress,
     gitSocket: repository.gateway.socket,
+    repositories: [],
+    github: { ...work.github, repository: work.repository, issue: work.issue },
+    credentials: {},
+    limits: DOOR_LIMITS,
     authorities: host.authorities,
     upstreamProxy: host.upstreamProxy,
     hosts: host.hosts,

@@ -14,16 +14,55 @@ const checked = (schema: z.ZodString, problem: (value: string) => string | null)
 export const DoorPhase = z.enum(['setup', 'agent', 'verify', 'shut']);
 export type DoorPhase = z.infer<typeof DoorPhase>;
 
+const Phases = z
+  .array(z.enum(['setup', 'agent', 'verify']))
+  .min(1)
+  .default(['setup'])
+  .describe('parts of an attempt in which the rule is open: setup, agent, verify');
+const HostPattern = checked(z.string().min(1), hostRuleProblem).describe(
+  'an exact host name, or "*.example.com" for exactly one label below it, in canonical form',
+);
+const Ports = z.array(z.int().min(1).max(65535)).min(1).default([443]).describe('a list of ports, 443 by default');
+
+/** What every rule has. */
+const common = {
+  id: z.string().min(1).max(100).describe('the name shown in the ledger and in refusals, for example "preset:npm"'),
+  phases: Phases,
+  privateAddresses: z
+    .array(checked(z.string(), cidrProblem))
+    .default([])
+    .describe('networks in CIDR form that are dialled although such addresses are refused by default'),
+  expires: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe('when the rule ends to be in force, as "2027-01-31T00:00:00Z"; checked at every decision'),
+};
+
 /**
- * One permission to reach something outside. What no rule allows is denied; an empty or absent list denies all.
- * `id` is shown in ledger rows and refusals.
+ * A credential that the door adds to what passes under a rule; its value never enters the sandbox. The rule names the
+ * variable of the control plane's environment that holds it.
  */
-export const EgressRule = z.strictObject({
-  id: z.string().min(1).describe('Name shown in the ledger, for example `preset:npm`.'),
-  host: checked(z.string().min(1), hostRuleProblem).describe(
-    'An exact host name, or `*.example.com` for exactly one label below it. In canonical form.',
-  ),
-  ports: z.array(z.int().min(1).max(65535)).min(1).default([443]),
+export const RuleCredential = z.strictObject({
+  env: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9_]*$/, 'must be the name of an environment variable, not a secret')
+    .describe('the name of the environment variable of the control plane that holds the secret'),
+  header: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, 'must be a header name in lower case')
+    .default('authorization'),
+  /** `bearer`: `Bearer SECRET`; `basic`: base64 of `user:SECRET`; `plain`: the secret alone. */
+  scheme: z.enum(['bearer', 'basic', 'plain']).default('bearer'),
+  user: z.string().min(1).optional().describe('the user name of the scheme "basic"'),
+});
+export type RuleCredential = z.infer<typeof RuleCredential>;
+
+/** TLS is ended with the task's authority and every request decided by itself. */
+export const InspectRule = z.strictObject({
+  how: z.literal('inspect').default('inspect'),
+  ...common,
+  host: HostPattern,
+  ports: Ports,
   methods: z
     .array(z.string().regex(/^[A-Z]+$/, 'must be a method in capitals'))
     .min(1)
@@ -32,12 +71,44 @@ export const EgressRule = z.strictObject({
     .array(checked(z.string().startsWith('/'), pathProblem))
     .min(1)
     .default(['/'])
-    .describe('Path prefixes.'),
-  phases: z
-    .array(z.enum(['setup', 'agent', 'verify']))
-    .min(1)
-    .default(['setup']),
-  /** Addresses that are refused by default (private, loopback …) are dialled only when listed here, in CIDR form. */
-  privateAddresses: z.array(checked(z.string(), cidrProblem)).default([]),
+    .describe('path prefixes, whole segments'),
+  credential: RuleCredential.optional(),
 });
+export type InspectRule = z.infer<typeof InspectRule>;
+
+/** TLS passes unopened: only the name in its handshake is checked, and the ledger says that nothing inside was verified. */
+export const TunnelRule = z.strictObject({ how: z.literal('tunnel'), ...common, host: HostPattern, ports: Ports });
+export type TunnelRule = z.infer<typeof TunnelRule>;
+
+/** Anything over TCP, for example a database: inside it is found at `127.0.0.1:listen`. */
+export const ServiceRule = z.strictObject({
+  how: z.literal('service'),
+  ...common,
+  host: HostPattern.refine((host) => !host.startsWith('*'), 'a service is one exact host'),
+  port: z.int().min(1).max(65535),
+  listen: z.int().min(1024).max(65535).describe('the port on 127.0.0.1 inside the sandbox'),
+});
+export type ServiceRule = z.infer<typeof ServiceRule>;
+
+/** Reading another repository of the same installation through git, with a token that the sandbox never sees. */
+export const RepositoryRule = z.strictObject({
+  how: z.literal('repository'),
+  id: common.id,
+  phases: Phases,
+  expires: common.expires,
+  repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'must be owner/name'),
+});
+export type RepositoryRule = z.infer<typeof RepositoryRule>;
+
+/**
+ * One permission to reach something outside. What no rule allows is denied; an empty or absent list denies all.
+ * `id` is shown in ledger rows and refusals.
+ */
+export const EgressRule = z.discriminatedUnion('how', [InspectRule, TunnelRule, ServiceRule, RepositoryRule]);
 export type EgressRule = z.infer<typeof EgressRule>;
+
+/** Whether a rule is in force at a time (milliseconds since 1970) and in a phase. */
+export function inForce(rule: EgressRule, phase: DoorPhase, now: number): boolean {
+  if (phase === 'shut' || !rule.phases.includes(phase)) return false;
+  return rule.expires === undefined || now < Date.parse(rule.expires);
+}

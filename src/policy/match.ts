@@ -1,4 +1,4 @@
-import type { DoorPhase, EgressRule } from './egress.ts';
+import { type DoorPhase, type InspectRule, inForce, type ServiceRule, type TunnelRule } from './egress.ts';
 
 /** One request as the door understood it; `host` in canonical form. */
 export interface EgressRequest {
@@ -11,9 +11,9 @@ export interface EgressRequest {
 }
 
 export type EgressVerdict =
-  | { readonly allowed: true; readonly rule: EgressRule }
+  | { readonly allowed: true; readonly rule: InspectRule }
   /** `nearest` is the rule that came closest, so that a refusal can say what it lacks. */
-  | { readonly allowed: false; readonly reason: string; readonly nearest: EgressRule | null };
+  | { readonly allowed: false; readonly reason: string; readonly nearest: InspectRule | null };
 
 /** Whether a rule's host covers a canonical host: equal, or exactly one label below a wildcard. */
 export function hostMatches(pattern: string, host: string): boolean {
@@ -45,15 +45,19 @@ export function pathProblem(path: string): string | null {
   return 'the path is percent-encoded too many times';
 }
 
-/** Decides one request. No rule, no way: an empty list denies all. */
-export function decide(rules: readonly EgressRule[], request: EgressRequest): EgressVerdict {
+/**
+ * Decides one request at a time in milliseconds since 1970. No rule, no way: an empty list denies all. Only rules that
+ * inspect can allow a request: what passes unopened is not asked here.
+ */
+export function decide(rules: readonly InspectRule[], request: EgressRequest, now: number): EgressVerdict {
   const sameHost = rules.filter((rule) => hostMatches(rule.host, request.host));
-  const checks: readonly [(rule: EgressRule) => boolean, (rule: EgressRule) => string][] = [
+  const checks: readonly [(rule: InspectRule) => boolean, (rule: InspectRule) => string][] = [
     [(r) => r.ports.includes(request.port), () => `port ${request.port} is not allowed for ${request.host}`],
     [
-      (r) => inPhase(r, request.phase),
+      (r) => inForce({ ...r, expires: undefined }, request.phase, now),
       (r) => `rule ${r.id} is open in ${r.phases.join(', ')} only, and this is ${request.phase}`,
     ],
+    [(r) => inForce(r, request.phase, now), (r) => `rule ${r.id} expired at ${r.expires}`],
     [(r) => r.methods.includes(request.method), (r) => `rule ${r.id} allows ${r.methods.join(', ')} only`],
     [(r) => r.paths.some((prefix) => pathMatches(prefix, request.path)), (r) => `rule ${r.id} does not cover this path`],
   ];
@@ -70,11 +74,20 @@ export function decide(rules: readonly EgressRule[], request: EgressRequest): Eg
     : { allowed: true, rule };
 }
 
-/** Whether any request at all could pass to this host and port: what a tunnel needs to be opened. */
-export function couldPass(rules: readonly EgressRule[], request: Pick<EgressRequest, 'phase' | 'host' | 'port'>): boolean {
-  return rules.some((r) => hostMatches(r.host, request.host) && r.ports.includes(request.port) && inPhase(r, request.phase));
+type Place = Pick<EgressRequest, 'phase' | 'host' | 'port'>;
+
+/** Whether any request at all could pass to this host and port: what a tunnel that is inspected needs to be opened. */
+export function couldPass(rules: readonly InspectRule[], place: Place, now: number): boolean {
+  return rules.some(
+    (rule) => hostMatches(rule.host, place.host) && rule.ports.includes(place.port) && inForce(rule, place.phase, now),
+  );
 }
 
-function inPhase(rule: EgressRule, phase: DoorPhase): boolean {
-  return phase !== 'shut' && rule.phases.includes(phase);
+/** The rule by which bytes may pass unopened to this host and port; null when there is none in force. */
+export function passesUnopened<R extends TunnelRule | ServiceRule>(rules: readonly R[], place: Place, now: number): R | null {
+  const portsOf = (rule: TunnelRule | ServiceRule) => (rule.how === 'service' ? [rule.port] : rule.ports);
+  const found = rules.find(
+    (rule) => hostMatches(rule.host, place.host) && portsOf(rule).includes(place.port) && inForce(rule, place.phase, now),
+  );
+  return found ?? null;
 }

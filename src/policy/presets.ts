@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { CoatcheckError } from '../errors.ts';
-import { EgressRule } from './egress.ts';
+import { InspectRule } from './egress.ts';
 import { readYaml } from './yaml-document.ts';
 
 const PRESETS = fileURLToPath(new URL('../../policies/presets/', import.meta.url));
@@ -12,7 +12,9 @@ const Preset = z.strictObject({
   description: z.string().min(1),
   /** Set for registries that fetch from origins which the caller names: such a registry is itself a way out. */
   needs_operator_mirror: z.string().optional().describe('why the public registry is not offered, and what to do instead'),
-  rules: z.array(EgressRule.omit({ id: true })).describe("egress rules; their id is made from the preset's name"),
+  rules: z
+    .array(InspectRule.omit({ id: true, credential: true }))
+    .describe("egress rules; their id is made from the preset's name"),
 });
 
 /**
@@ -20,11 +22,11 @@ const Preset = z.strictObject({
  * @throws CoatcheckError `preset_unknown`; `preset_needs_mirror` for one that only an operator's own mirror makes safe;
  *   `configuration_invalid` with file, line and what is allowed.
  */
-export function loadPresets(names: readonly string[], directory: string = PRESETS): Map<string, readonly EgressRule[]> {
+export function loadPresets(names: readonly string[], directory: string = PRESETS): Map<string, readonly InspectRule[]> {
   return new Map(names.map((name) => [name, loadPreset(name, directory)]));
 }
 
-function loadPreset(name: string, directory: string): readonly EgressRule[] {
+function loadPreset(name: string, directory: string): readonly InspectRule[] {
   const file = `${directory.replace(/\/*$/, '/')}${name}.yaml`;
   const { value } = readYaml(read(name, file), file, Preset);
   if (value.needs_operator_mirror !== undefined)

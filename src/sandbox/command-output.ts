@@ -65,6 +65,7 @@ export class CommandOutput {
       output: this.both.text() + note,
       truncated: this.both.cut > 0,
       outputDigest: this.#digest.digest('hex'),
+      command: 0,
       ms,
     };
   }

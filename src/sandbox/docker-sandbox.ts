@@ -39,6 +39,7 @@ export class DockerSandbox implements Sandbox {
   readonly id: string;
   readonly facts: SandboxFacts;
   readonly died: Promise<CauseOfDeath>;
+  readonly kernel = Promise.resolve(null);
   readonly #parts: DockerSandboxParts;
   readonly #death: DeathWatch;
   readonly #memory: ReturnType<typeof watchMemory>;

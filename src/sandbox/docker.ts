@@ -105,6 +105,7 @@ async function start(engine: Engine, container: Docker.Container, spec: SandboxS
       runtimeVersion: runtime.version,
       kernel,
       inspectDigest: inspectDigest(inspect),
+      capabilities: [],
     },
   };
 }

@@ -8,6 +8,45 @@ export const WORK_TREE = '/work/repo';
 /** Why a sandbox is no more. `closed`: we closed it. */
 export type CauseOfDeath = 'closed' | 'out_of_memory' | 'killed' | 'exited' | 'unknown';
 
+/** What a runtime can give; a policy asks for some, and a host refuses what it cannot give. See runtimes.ts. */
+export const CAPABILITIES = ['own_kernel', 'no_network', 'enforced_memory', 'enforced_disk', 'kernel_witness'] as const;
+export type Capability = (typeof CAPABILITIES)[number];
+
+/** What the sandbox's kernel saw below every tool. `command` is the number of the driver's command it descends from. */
+export type KernelSight =
+  | {
+      readonly seen: 'process';
+      readonly pid: number;
+      readonly parent: number | null;
+      readonly command: number | null;
+      readonly executable: string;
+      readonly argv: readonly string[];
+    }
+  | {
+      readonly seen: 'connect';
+      readonly pid: number;
+      readonly command: number | null;
+      readonly to: string;
+      readonly result: string;
+    };
+
+/** The end of a sandbox's kernel log. */
+export interface KernelSummary {
+  readonly processes: number;
+  readonly connects: number;
+  readonly strangers: number;
+  readonly notKept: number;
+  readonly logBytes: number;
+  readonly incomplete: string | null;
+}
+
+/** A TCP service that a grant opens: found at `127.0.0.1:listen` inside, asked of the door by name. */
+export interface SandboxService {
+  readonly listen: number;
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface SandboxSpec {
   /** Image reference; the driver resolves it to a digest and refuses one it does not have. */
   readonly image: string;
@@ -15,6 +54,11 @@ export interface SandboxSpec {
   readonly limits: SandboxLimits;
   /** Host directory that holds only the door's Unix socket; null for a sandbox without a door. */
   readonly doorDirectory: string | null;
+  /** What the policy asks of the runtime; a host that cannot give it all refuses. */
+  readonly capabilities: readonly Capability[];
+  readonly services: readonly SandboxService[];
+  /** Told live, in order, while the sandbox lives; only where the runtime has `kernel_witness`. */
+  readonly onKernel: (sight: KernelSight) => void;
   readonly labels: { readonly task: string; readonly attempt: string; readonly purpose: string };
 }
 
@@ -27,6 +71,8 @@ export interface SandboxFacts {
   /** First kernel log line seen inside. */
   readonly kernel: string;
   readonly inspectDigest: string;
+  /** What this runtime gives. */
+  readonly capabilities: readonly Capability[];
 }
 
 export interface ExecOptions {
@@ -59,6 +105,8 @@ export interface ExecResult {
   readonly truncated: boolean;
   /** SHA-256 in hex over all bytes of output in order of arrival, kept or not. */
   readonly outputDigest: string;
+  /** The command's number in its sandbox, from 1; the kernel's account refers to it. */
+  readonly command: number;
   readonly ms: number;
 }
 
@@ -77,6 +125,8 @@ export interface Sandbox {
   };
   /** Makes programs inside trust this certificate authority (PEM) beside the system's. */
   trust(authority: string): Promise<void>;
+  /** Settles after the sandbox's end with the totals of its kernel log; null where the runtime keeps none. Never rejects. */
+  readonly kernel: Promise<KernelSummary | null>;
   /** Kills and removes the sandbox and proves it gone. Idempotent. @throws CoatcheckError `cleanup_failed` when it is still there. */
   close(): Promise<void>;
 }

@@ -111,6 +111,7 @@ async function serveApp(start: StartControl, app: AppCredentials, url: string): 
     identity: { name: self.botLogin, email: `${self.botUserId}+${self.botLogin}@users.noreply.github.com` },
     network: await gitNetwork(config),
     gitUrl: webUrlOf(config.githubApiUrl),
+    apiUrl: config.githubApiUrl,
     publicUrl: config.publicUrl ?? url,
     controlUrl: config.controlUrl ?? url,
     hostKey: start.hostKey,

@@ -54,8 +54,11 @@ export type EventsAnswer = z.infer<typeof EventsAnswer>;
 
 /** POST /grant */
 export const GrantRequest = z.discriminatedUnion('grant', [
-  z.strictObject({ grant: z.literal('repository_read') }),
+  /** The task's own repository, or the one that a rule of the work order with this id opens. */
+  z.strictObject({ grant: z.literal('repository_read'), rule: z.string().optional() }),
   z.strictObject({ grant: z.literal('model') }),
+  /** The credential that the door adds under a rule of the work order. */
+  z.strictObject({ grant: z.literal('registry'), rule: z.string() }),
 ]);
 export type GrantRequest = z.infer<typeof GrantRequest>;
 
@@ -77,6 +80,7 @@ export const GrantAnswer = z.discriminatedUnion('grant', [
     dialect: ModelDialect,
     model: z.string(),
   }),
+  z.strictObject({ grant: z.literal('registry'), header: z.string(), value: z.string() }),
 ]);
 export type GrantAnswer = z.infer<typeof GrantAnswer>;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { EgressRule } from '../policy/egress.ts';
 import { TaskLimits } from '../policy/limits.ts';
+import { QuarantinePolicy } from '../policy/quarantine.ts';
 import { IssueSnapshot, ObjectId, RepositoryRef, TaskId } from './task.ts';
 import { DeclaredCommand } from './verification.ts';
 
@@ -25,7 +26,12 @@ export const WorkOrder = z.strictObject({
   model: z.strictObject({ name: z.string(), dialect: ModelDialect }),
   image: z.string().min(1),
   runtime: z.enum(['runsc', 'runc']),
+  /** What the policy asks of the runtime; a host that cannot give it refuses. */
+  capabilities: z.array(z.string()),
+  /** Where GitHub is: reads of the task's own repository and issue under these names are answered by the door. */
+  github: z.strictObject({ apiUrl: z.url(), webUrl: z.url() }),
   egress: z.array(EgressRule),
+  quarantine: QuarantinePolicy.prefault({}),
   limits: TaskLimits,
 });
 export type WorkOrder = z.infer<typeof WorkOrder>;

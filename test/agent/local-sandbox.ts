@@ -26,7 +26,16 @@ export async function localSandbox(): Promise<LocalSandbox> {
   };
   return {
     id: 'local',
-    facts: { image: 'none', imageDigest: '', runtime: 'none', runtimeVersion: '', kernel: '', inspectDigest: '' },
+    facts: {
+      image: 'none',
+      imageDigest: '',
+      runtime: 'none',
+      runtimeVersion: '',
+      kernel: '',
+      inspectDigest: '',
+      capabilities: [],
+    },
+    kernel: Promise.resolve(null),
     died: death.promise,
     directory,
     commands,
@@ -94,6 +103,7 @@ function run(options: ExecOptions, directory: string): Promise<ExecResult> {
       output: kept.both.bytes().toString('utf8') + (kept.both.cut() ? '\n[cut]' : ''),
       truncated,
       outputDigest: digest.digest('hex'),
+      command: 1,
       ms: performance.now() - began,
     });
   });
@@ -121,5 +131,6 @@ const empty = (end: ExecResult['end']): ExecResult => ({
   output: '',
   truncated: false,
   outputDigest: createHash('sha256').digest('hex'),
+  command: 1,
   ms: 0,
 });

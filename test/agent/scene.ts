@@ -30,7 +30,10 @@ export function workOrder(change: Partial<WorkOrder> = {}): WorkOrder {
     model: { name: 'm', dialect: 'anthropic-messages' },
     image: 'none',
     runtime: 'runsc',
+    capabilities: [],
+    github: { apiUrl: 'https://api.github.test', webUrl: 'https://github.test' },
     egress: [],
+    quarantine: {},
     limits: {},
     ...change,
   });

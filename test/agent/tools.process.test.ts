@@ -181,6 +181,7 @@ test("search reads ripgrep's exit codes", async (t) => {
         output: stdout + stderr,
         truncated: false,
         outputDigest: '',
+        command: 1,
         ms: 1,
       };
     };

@@ -62,6 +62,7 @@ test('refusals come first in the egress table, alike rows are one', () => {
     rule: verdict === 'allowed' ? 'preset:npm' : null,
     reason: verdict === 'allowed' ? '' : 'no rule allows it',
     address: null,
+    resolver: null,
     status: 200,
     bytesUp: 10,
     bytesDown: 2048,

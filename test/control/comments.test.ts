@@ -130,7 +130,7 @@ describe('the check run', () => {
       {
         type: 'door.decision',
         ...{ purpose: 'work', n: 0, phase: 'setup', route: 'egress', method: 'GET', host: 'evil.test', port: 443, path: '/' },
-        ...{ verdict: 'refused', rule: null, reason: 'no rule allows it', address: null, status: 403 },
+        ...{ verdict: 'refused', rule: null, reason: 'no rule allows it', address: null, resolver: null, status: 403 },
         ...{ bytesUp: 0, bytesDown: 0, ms: 1 },
       },
     );

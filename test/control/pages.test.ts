@@ -75,7 +75,17 @@ describe('what others wrote', () => {
       {
         type: 'door.decision',
         ...{ purpose: 'work', n: 0, phase: 'agent', route: 'egress', method: HOSTILE, host: HOSTILE, port: 443, path: HOSTILE },
-        ...{ verdict: 'refused', rule: null, reason: HOSTILE, address: null, status: 403, bytesUp: 0, bytesDown: 0, ms: 1 },
+        ...{
+          verdict: 'refused',
+          rule: null,
+          reason: HOSTILE,
+          address: null,
+          resolver: null,
+          status: 403,
+          bytesUp: 0,
+          bytesDown: 0,
+          ms: 1,
+        },
       },
     );
     const hostile = task({

@@ -49,7 +49,10 @@ export const workOrder = (): WorkOrder =>
     model: { name: 'scripted', dialect: 'anthropic-messages' },
     image: 'coatcheck-runner:latest',
     runtime: 'runsc',
+    capabilities: [],
+    github: { apiUrl: 'https://api.github.test', webUrl: 'https://github.test' },
     egress: [],
+    quarantine: {},
     limits: {},
   });
 

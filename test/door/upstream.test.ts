@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { Upstreams } from '../../src/door/upstream.ts';
-import { EgressRule } from '../../src/policy/egress.ts';
+import { InspectRule } from '../../src/policy/egress.ts';
 
 const configuration = { authorities: '', upstreamProxy: null, gitSocket: null };
 
@@ -23,7 +23,7 @@ test('a name is resolved once, and the checked address is the one that is dialle
   Object.defineProperty(hosts, 'rebind.test', { enumerable: true, get: () => (asked++ === 0 ? '127.0.0.2' : '127.0.0.1') });
   const upstreams = new Upstreams({ ...configuration, hosts });
   t.after(() => upstreams.close());
-  const rule = EgressRule.parse({ id: 'r', host: 'rebind.test', ports: [address.port], privateAddresses: ['127.0.0.2/32'] });
+  const rule = InspectRule.parse({ id: 'r', host: 'rebind.test', ports: [address.port], privateAddresses: ['127.0.0.2/32'] });
   const target = { tls: false, host: 'rebind.test', port: address.port, method: 'GET', path: '/', headers: {} };
   const first = upstreams.egress(rule, target);
   first.end();
@@ -40,8 +40,8 @@ test('a name is resolved once, and the checked address is the one that is dialle
 
 test('one refused address among several refuses them all; an unknown name fails', async () => {
   const { checkedLookup } = await import('../../src/door/address.ts');
-  const rule = EgressRule.parse({ id: 'r', host: 'localhost' });
-  const ask = (name: string, change: Partial<EgressRule>) =>
+  const rule = InspectRule.parse({ id: 'r', host: 'localhost' });
+  const ask = (name: string, change: Partial<InspectRule>) =>
     new Promise<Error | null>((resolve) =>
       checkedLookup({ ...rule, ...change }, {})(name, { all: true }, (error) => resolve(error)),
     );

@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { createTaskAuthority, type TaskAuthority } from '../../src/door/certificates.ts';
-import type { Door, DoorDecision, DoorOptions } from '../../src/door/door.ts';
+import { DOOR_LIMITS, type Door, type DoorDecision, type DoorOptions } from '../../src/door/door.ts';
 import { openDoor } from '../../src/door/open-door.ts';
-import { EgressRule } from '../../src/policy/egress.ts';
+import { InspectRule } from '../../src/policy/egress.ts';
 
 export interface Teardown {
   after(release: () => void | Promise<void>): void;
@@ -93,6 +93,10 @@ export async function rig(t: Teardown, change: Partial<DoorOptions> = {}): Promi
     directory: temporary(t),
     rules: [],
     gitSocket: null,
+    repositories: [],
+    github: null,
+    credentials: {},
+    limits: DOOR_LIMITS,
     authorities: outside.certificate,
     upstreamProxy: null,
     hosts: {},
@@ -122,8 +126,8 @@ export async function rig(t: Teardown, change: Partial<DoorOptions> = {}): Promi
 }
 
 /** A rule that lets a test reach loopback. */
-export const rule = (host: string, port: number, change: Partial<EgressRule> = {}): EgressRule =>
-  EgressRule.parse({ id: `test:${host}`, host, ports: [port], privateAddresses: ['127.0.0.0/8'], ...change });
+export const rule = (host: string, port: number, change: Partial<InspectRule> = {}): InspectRule =>
+  InspectRule.parse({ id: `test:${host}`, host, ports: [port], privateAddresses: ['127.0.0.0/8'], ...change });
 
 /** Rejects when nothing comes within the bound. */
 export async function within<T>(what: string, promise: Promise<T>, ms = 10_000): Promise<T> {

@@ -27,6 +27,9 @@ export const spec = (change: Partial<SandboxSpec> = {}): SandboxSpec => ({
   runtime: 'runsc',
   limits: SMALL,
   doorDirectory: null,
+  capabilities: [],
+  services: [],
+  onKernel: () => {},
   labels: { task: 'e2e', attempt: '1', purpose: 'work' },
   ...change,
 });

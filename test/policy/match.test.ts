@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { EgressRule } from '../../src/policy/egress.ts';
+import { InspectRule } from '../../src/policy/egress.ts';
 import { couldPass, decide, hostMatches, pathMatches, pathProblem } from '../../src/policy/match.ts';
 
 test('hosts match exactly, or one label below a wildcard', () => {
@@ -57,14 +57,15 @@ test('a path that could be read in two ways is refused', () => {
   for (const path of bad) assert.notEqual(pathProblem(path), null, path);
 });
 
+const NOW = Date.parse('2026-01-01T00:00:00Z');
 const rules = [
-  EgressRule.parse({ id: 'read', host: 'registry.test', paths: ['/pkg'] }),
-  EgressRule.parse({ id: 'api', host: '*.api.test', ports: [8443], methods: ['POST'], phases: ['agent', 'verify'] }),
+  InspectRule.parse({ id: 'read', host: 'registry.test', paths: ['/pkg'] }),
+  InspectRule.parse({ id: 'api', host: '*.api.test', ports: [8443], methods: ['POST'], phases: ['agent', 'verify'] }),
 ];
 const request = { phase: 'setup', host: 'registry.test', port: 443, method: 'GET', path: '/pkg/x' } as const;
 
 test('a request passes only when host, port, phase, method and path all fit', () => {
-  const ok = decide(rules, request);
+  const ok = decide(rules, request, NOW);
   assert.ok(ok.allowed && ok.rule.id === 'read');
   const misses = [
     { host: 'other.test' },
@@ -76,7 +77,7 @@ test('a request passes only when host, port, phase, method and path all fit', ()
   ] as const;
   const reasons = [/no rule allows other.test/, /port 80/, /setup only/, /this is shut/, /GET, HEAD only/, /path/];
   misses.forEach((miss, index) => {
-    const verdict = decide(rules, { ...request, ...miss });
+    const verdict = decide(rules, { ...request, ...miss }, NOW);
     assert.ok(!verdict.allowed);
     assert.match(verdict.reason, reasons[index] ?? /never/);
   });
@@ -85,16 +86,16 @@ test('a request passes only when host, port, phase, method and path all fit', ()
 test('an empty list denies all, and shut opens for nothing', () => {
   fc.assert(
     fc.property(fc.domain(), fc.webPath(), (host, path) => {
-      assert.equal(decide([], { ...request, host, path }).allowed, false);
-      const all = [EgressRule.parse({ id: 'x', host: 'x.test', phases: ['setup', 'agent', 'verify'] })];
-      assert.equal(decide(all, { ...request, host: 'x.test', phase: 'shut', path }).allowed, false);
+      assert.equal(decide([], { ...request, host, path }, NOW).allowed, false);
+      const all = [InspectRule.parse({ id: 'x', host: 'x.test', phases: ['setup', 'agent', 'verify'] })];
+      assert.equal(decide(all, { ...request, host: 'x.test', phase: 'shut', path }, NOW).allowed, false);
     }),
   );
 });
 
 test('a tunnel may stand exactly when some request could pass', () => {
-  assert.equal(couldPass(rules, { phase: 'setup', host: 'registry.test', port: 443 }), true);
-  assert.equal(couldPass(rules, { phase: 'agent', host: 'registry.test', port: 443 }), false);
-  assert.equal(couldPass(rules, { phase: 'verify', host: 'a.api.test', port: 8443 }), true);
-  assert.equal(couldPass(rules, { phase: 'verify', host: 'a.api.test', port: 443 }), false);
+  assert.equal(couldPass(rules, { phase: 'setup', host: 'registry.test', port: 443 }, NOW), true);
+  assert.equal(couldPass(rules, { phase: 'agent', host: 'registry.test', port: 443 }, NOW), false);
+  assert.equal(couldPass(rules, { phase: 'verify', host: 'a.api.test', port: 8443 }, NOW), true);
+  assert.equal(couldPass(rules, { phase: 'verify', host: 'a.api.test', port: 443 }, NOW), false);
 });

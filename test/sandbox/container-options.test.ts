@@ -11,6 +11,9 @@ const spec: SandboxSpec = {
   runtime: 'runsc',
   limits: SandboxLimits.parse({}),
   doorDirectory: '/doors/1',
+  capabilities: [],
+  services: [],
+  onKernel: () => {},
   labels: { task: 't', attempt: '1', purpose: 'work' },
 };
 

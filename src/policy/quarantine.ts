@@ -1,0 +1,29 @@
+import { z } from 'zod';
+
+/** What becomes of a change with a finding: it is published with a note, kept for a person's approval, or dropped. */
+export const QuarantineOutcome = z.enum(['note', 'hold', 'refuse']);
+export type QuarantineOutcome = z.infer<typeof QuarantineOutcome>;
+
+/** What a repository may only make stricter: a later outcome is stricter than an earlier one. */
+export const stricter = (a: QuarantineOutcome, b: QuarantineOutcome): QuarantineOutcome => {
+  const order = QuarantineOutcome.options;
+  return order[Math.max(order.indexOf(a), order.indexOf(b))] ?? 'refuse';
+};
+
+/**
+ * The outcome of each kind of finding. What is unsound (objects, history, size, a path that cannot be shown) is refused
+ * whatever is written here and so has no key.
+ */
+export const QuarantinePolicy = z.strictObject({
+  protected_path: QuarantineOutcome.default('hold').describe('workflows, owners, rule files, agents’ and editors’ configuration'),
+  dot_directory: QuarantineOutcome.default('hold').describe('files in directories whose name begins with a dot'),
+  manifest: QuarantineOutcome.default('note').describe('package manifests and lock files'),
+  executable: QuarantineOutcome.default('note').describe('a file that becomes executable'),
+  mode: QuarantineOutcome.default('refuse').describe('a mode that git does not give to files'),
+  symlink: QuarantineOutcome.default('refuse').describe('a symbolic link that points out of the tree'),
+  submodule: QuarantineOutcome.default('refuse').describe('a submodule that is added or moved, and .gitmodules'),
+  binary: QuarantineOutcome.default('note').describe('a file that is not text'),
+  large_file: QuarantineOutcome.default('hold').describe('a file above large_file_size'),
+  secret: QuarantineOutcome.default('hold').describe('a secret found in added lines'),
+});
+export type QuarantinePolicy = z.infer<typeof QuarantinePolicy>;
