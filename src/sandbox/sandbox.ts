@@ -1,16 +1,15 @@
 import type { Readable } from 'node:stream';
+import type { Capability } from '../policy/capabilities.ts';
 import type { SandboxLimits } from '../policy/limits.ts';
 import type { CommandEnd } from '../task/verification.ts';
+
+export type { Capability } from '../policy/capabilities.ts';
 
 /** Where the repository's work tree is inside every sandbox. */
 export const WORK_TREE = '/work/repo';
 
 /** Why a sandbox is no more. `closed`: we closed it. */
 export type CauseOfDeath = 'closed' | 'out_of_memory' | 'killed' | 'exited' | 'unknown';
-
-/** What a runtime can give; a policy asks for some, and a host refuses what it cannot give. See runtimes.ts. */
-export const CAPABILITIES = ['own_kernel', 'no_network', 'enforced_memory', 'enforced_disk', 'kernel_witness'] as const;
-export type Capability = (typeof CAPABILITIES)[number];
 
 /** What the sandbox's kernel saw below every tool. `command` is the number of the driver's command it descends from. */
 export type KernelSight =
