@@ -1,0 +1,33 @@
+import type { Socket } from 'node:net';
+
+/** Told of every piece that passes; it is on its way already, so cutting is the listener's own business. */
+export interface Counting {
+  up(bytes: number): void;
+  down(bytes: number): void;
+}
+
+/**
+ * Joins two connections: bytes pass both ways, unopened, with backpressure and without being kept; the end of one
+ * direction is passed on by itself. `ended` is called once, when both are closed, with what went wrong, if anything.
+ */
+export function splice(client: Socket, upstream: Socket, counting: Counting, ended: (problem: Error | null) => void): void {
+  let problem: Error | null = null;
+  let open = 2;
+  const join = (side: Socket, other: Socket) => {
+    side.on('error', (error) => {
+      problem ??= error;
+    });
+    side.once('close', () => {
+      // What came before an orderly end is still to be delivered.
+      if (side.readableEnded && other.writableEnded && !other.writableFinished) other.once('finish', () => other.destroySoon());
+      else other.destroy();
+      if (--open === 0) ended(problem);
+    });
+  };
+  join(client, upstream);
+  join(upstream, client);
+  client.on('data', (chunk: Buffer) => counting.up(chunk.length));
+  upstream.on('data', (chunk: Buffer) => counting.down(chunk.length));
+  client.pipe(upstream);
+  upstream.pipe(client);
+}
