@@ -1,0 +1,53 @@
+/** What processes used, from /proc (proc(5)). */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+/** USER_HZ: 100 on every architecture that Debian builds for. */
+const TICKS = 100;
+
+/** A process and everything below it. */
+export function tree(root: number): number[] {
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const parents = new Map(all.map((pid) => [Number(pid), Number(stat(Number(pid))[1])]));
+  const isBelow = (pid: number): boolean => pid === root || (pid > 1 && isBelow(parents.get(pid) ?? 0));
+  return [...parents.keys()].filter(isBelow);
+}
+
+/** The process below `root` whose command line holds this text and that has no child. @throws Error when there is none. */
+export function below(root: number, text: string): number {
+  const found = tree(root).find(
+    (pid) =>
+      pid !== root &&
+      read(pid, 'cmdline')
+        .split('\0')
+        .some((word) => word.endsWith(text)) &&
+      tree(pid).length === 1,
+  );
+  if (found === undefined) throw new Error(`no process below ${root} runs ${text}`);
+  return found;
+}
+
+/** Processor time used so far. Seconds. */
+export const processorSeconds = (pids: readonly number[]): number =>
+  pids.map((pid) => Number(stat(pid)[11] ?? 0) + Number(stat(pid)[12] ?? 0)).reduce((sum, ticks) => sum + ticks, 0) / TICKS;
+
+/** The most resident memory since the last `forgetPeak`. MiB. */
+export const peakMiB = (pids: readonly number[]): number =>
+  pids.map((pid) => Number(/^VmHWM:\s+(\d+)/m.exec(read(pid, 'status'))?.[1] ?? 0)).reduce((sum, kib) => sum + kib, 0) / 1024;
+
+export function forgetPeak(pids: readonly number[]): void {
+  for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** Fields from the third on: a process's name may hold anything. */
+function stat(pid: number): string[] {
+  const text = read(pid, 'stat');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+function read(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return ''; // it ended
+  }
+}
