@@ -25,6 +25,6 @@ export interface Bench {
   readonly about: string;
   /** What the machine lacks for it, as the command that brings it; null when nothing is missing. */
   lacks(): string | null;
-  /** `quick`: few rounds and small amounts, to see that it works. */
-  run(how: { readonly quick: boolean; readonly signal: AbortSignal }): Promise<Finding>;
+  /** `quick`: few rounds and small amounts, to see that it works. `only`: workloads whose name holds this text. */
+  run(how: { readonly quick: boolean; readonly only: string; readonly signal: AbortSignal }): Promise<Finding>;
 }

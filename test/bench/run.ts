@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME… [--quick] [--json]`: comparisons, measured in pairs that take turns on this machine.
+ * `npm run bench -- NAME… [--quick] [--only=TEXT] [--json]`: comparisons, measured in pairs that take turns on this machine.
  *
  * Exit code 0 when everything was measured and kept, 1 when something was missed or is missing on the machine.
  */
@@ -12,13 +12,14 @@ const BENCHES: Readonly<Record<string, Bench>> = { door };
 
 const args = process.argv.slice(2);
 const names = args.filter((arg) => !arg.startsWith('--'));
+const only = args.find((arg) => arg.startsWith('--only='))?.slice('--only='.length) ?? '';
 const unknown = names.filter((name) => !Object.hasOwn(BENCHES, name));
 const ending = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort(new Error(`ended by ${signal}`)));
 
 if (names.length === 0 || unknown.length > 0) {
   if (unknown.length > 0) console.error(`There is no bench named ${unknown.join(', ')}.`);
-  console.error('usage: npm run bench -- NAME… [--quick] [--json]\n');
+  console.error('usage: npm run bench -- NAME… [--quick] [--only=TEXT] [--json]\n');
   for (const [name, { about }] of Object.entries(BENCHES)) console.error(`  ${name.padEnd(10)} ${about}`);
   process.exitCode = 2;
 } else {
@@ -37,7 +38,7 @@ async function measure(name: string, bench: Bench): Promise<void> {
   }
   const before = load();
   console.log(`${name}: ${bench.about}\n${machine()}\nbefore: ${before.text}\n`);
-  const finding = await bench.run({ quick: args.includes('--quick'), signal: ending.signal });
+  const finding = await bench.run({ quick: args.includes('--quick'), only, signal: ending.signal });
   console.log(`${table(finding)}\n`);
   for (const note of finding.notes) console.log(note);
   for (const missed of finding.missed) console.log(`MISSED: ${missed}`);
