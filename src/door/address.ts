@@ -43,10 +43,24 @@ function firstRefusal(name: string, found: readonly Resolved[], rule: DialRule):
   for (const { address } of found) {
     const problem = addressProblem(address, rule.privateAddresses);
     if (problem !== null)
-      return new Refusal(403, `${name} is at ${address}, which is ${problem} and not opened by rule ${rule.id}`, address);
+      return new Refusal(403, `${name} is at ${address}, which is ${problem} and not opened by rule ${rule.id}`, {
+        address,
+        rule: rule.id,
+        text: notOpenedText(name, address, problem, rule.id),
+      });
   }
   return null;
 }
+
+/** What is missing is not a rule but a line in one. */
+const notOpenedText = (name: string, address: string, problem: string, rule: string): string =>
+  [
+    `coatcheck refused to connect to ${name}: it is at ${address}, which is ${problem}, and rule ${rule} does not open that.`,
+    `The operator can allow it by adding this line to the grant ${rule} in the policy file:`,
+    '',
+    `privateAddresses: ["${address}/${isIP(address) === 6 ? 128 : 32}"]`,
+    '',
+  ].join('\n');
 
 const unresolved = (name: string, problem: Error): Refusal =>
   new Refusal(502, `${name} could not be resolved (${problem.message})`);

@@ -54,6 +54,38 @@ export const DOOR_LIMITS: DoorLimits = {
   bytesDown: 64 * 1024 ** 3,
 };
 
+/** Times at the door, in milliseconds. */
+export interface DoorTimings {
+  /** For a request's head, from the connection's or the last answer's end. */
+  readonly headMs: number;
+  /** For a whole request with its body. */
+  readonly requestMs: number;
+  /** From a tunnel's opening to its TLS hello, and between requests inside. */
+  readonly helloMs: number;
+  /** For a connection to an upstream. */
+  readonly dialMs: number;
+  /** An upstream that says nothing for this long is given up; a model is given longer. */
+  readonly idleMs: number;
+  readonly modelIdleMs: number;
+  /** A tunnel or a service's connection through which nothing passes for this long is closed. */
+  readonly tunnelIdleMs: number;
+  /** One exchange, and one tunnel, however busy. */
+  readonly exchangeMs: number;
+  readonly tunnelMs: number;
+}
+
+export const DOOR_TIMINGS: DoorTimings = {
+  headMs: 15_000,
+  requestMs: 10 * 60_000,
+  helloMs: 30_000,
+  dialMs: 30_000,
+  idleMs: 120_000,
+  modelIdleMs: 600_000,
+  tunnelIdleMs: 30 * 60_000,
+  exchangeMs: 60 * 60_000,
+  tunnelMs: 4 * 60 * 60_000,
+};
+
 export interface DoorOptions {
   /** Directory that will hold `door.sock` and nothing else; mounted into the sandbox. */
   readonly directory: string;
@@ -67,6 +99,8 @@ export interface DoorOptions {
   /** What is added under a rule, by the rule's id. It never enters the sandbox. */
   readonly credentials: Readonly<Record<string, { readonly header: string; readonly value: string }>>;
   readonly limits: DoorLimits;
+  /** Times other than those of DOOR_TIMINGS. */
+  readonly timings?: Partial<DoorTimings>;
   /** PEM bundle that the door trusts for its upstreams beside Node's own. */
   readonly authorities: string;
   /** The company's forward proxy, if any. */

@@ -1,19 +1,12 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import { errorText } from '../errors.ts';
+import { withoutEchoes } from './credentials.ts';
 import { responseHeaders } from './headers.ts';
 import type { LedgerRow } from './ledger.ts';
-import { Refusal, refusalText } from './refusal.ts';
-
-/** One request and its answer take no longer than this, however busy they are. */
-const TOTAL_MS = 60 * 60_000;
-
-/** What is known of an exchange that was let through. */
-export interface Passage {
-  readonly rule: string | null;
-  readonly reason: string;
-}
+import { Refusal } from './refusal.ts';
+import type { Passage } from './routes.ts';
 
 /**
  * Streams a request to its upstream and the answer back, with backpressure and without keeping either, and writes
@@ -22,10 +15,12 @@ export interface Passage {
 export function exchange(
   request: IncomingMessage,
   response: ServerResponse,
-  upstream: ClientRequest,
   row: LedgerRow,
   passage: Passage,
+  totalMs: number,
 ): (reason: string) => void {
+  const { upstream, quota } = passage;
+  row.resolver = passage.resolver;
   let address: string | null = null;
   let status: number | null = null;
   const done = (verdict: 'allowed' | 'failed', reason: string) =>
@@ -44,7 +39,8 @@ export function exchange(
     if (answered) response.destroy();
     else refuse(response, problem);
   };
-  const total = setTimeout(() => fail(new Refusal(504, 'the exchange took too long')), TOTAL_MS);
+  const total = setTimeout(() => fail(new Refusal(504, 'the exchange took too long')), totalMs);
+  const overdrawn = () => fail(new Refusal(503, quota?.problem ?? ''));
 
   upstream.on('socket', (socket) => {
     const note = () => {
@@ -64,9 +60,10 @@ export function exchange(
     status = answer.statusCode ?? 502;
     answer.on('data', (chunk: Buffer) => {
       row.bytesDown += chunk.length;
+      if (quota?.down(chunk.length) === false) overdrawn();
     });
     try {
-      response.writeHead(status, responseHeaders(answer.headers));
+      response.writeHead(status, withoutEchoes(responseHeaders(answer.headers), passage.secrets));
     } catch (error) {
       fail(new Refusal(502, `the answer's head is not valid: ${errorText(error)}`));
       return;
@@ -85,14 +82,16 @@ export function exchange(
   request.on('error', () => upstream.destroy());
   request.on('data', (chunk: Buffer) => {
     row.bytesUp += chunk.length;
+    if (quota?.up(chunk.length) === false) overdrawn();
   });
   request.pipe(upstream);
   return (reason) => fail(new Refusal(403, reason));
 }
 
 /** Answers with a refusal and closes: what the client sent after it is not read. */
-export function refuse(response: ServerResponse, refusal: Refusal, text: string = refusalText(refusal)): void {
+export function refuse(response: ServerResponse, refusal: Refusal): void {
   if (response.headersSent || response.destroyed) return;
+  const { text } = refusal;
   response.writeHead(refusal.status, {
     'content-type': 'text/plain; charset=utf-8',
     'content-length': Buffer.byteLength(text),

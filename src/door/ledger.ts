@@ -29,13 +29,18 @@ export class LedgerRow {
   bytesDown = 0;
   /** Set by whoever dials. */
   resolver: DoorDecision['resolver'] = null;
-  readonly asked: Asked;
+  asked: Asked;
   readonly #started = performance.now();
   #write: ((row: Omit<DoorDecision, 'n'>) => void) | null;
 
   constructor(asked: Asked, write: (row: Omit<DoorDecision, 'n'>) => void) {
     this.asked = asked;
     this.#write = write;
+  }
+
+  /** Says which way it goes, once that is known. */
+  takes(route: Asked['route']): void {
+    this.asked = { ...this.asked, route };
   }
 
   get written(): boolean {

@@ -3,10 +3,13 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { errorText } from '../errors.ts';
 import { addressed, type Inside } from './addressed.ts';
+import { type DoorTimings, GIT_ROUTE, MODEL_ROUTE } from './door.ts';
 import { exchange, refuse } from './exchange.ts';
 import type { Ledger, LedgerRow } from './ledger.ts';
-import { Refusal, refusalText } from './refusal.ts';
-import { type Addressed, EgressRefusal, type Routes, routeOf } from './routes.ts';
+import type { Limits, OverloadRows } from './limits.ts';
+import { answerItself } from './own-answer.ts';
+import { Refusal } from './refusal.ts';
+import type { Addressed, Routes } from './routes.ts';
 import type { Gatekeeper } from './state.ts';
 
 /** Largest head of a request. Bytes. */
@@ -16,6 +19,9 @@ export interface Parts {
   readonly gatekeeper: Gatekeeper;
   readonly routes: Routes;
   readonly ledger: Ledger;
+  readonly limits: Limits;
+  readonly overload: OverloadRows;
+  readonly timings: DoorTimings;
 }
 
 /** A server that decides each request by itself; `insideOf` says through which tunnel a connection came. */
@@ -27,9 +33,10 @@ export function createDecidingServer(parts: Parts, insideOf: (socket: Duplex) =>
     {
       requireHostHeader: false,
       maxHeaderSize: HEAD_LIMIT,
-      headersTimeout: 15_000,
-      keepAliveTimeout: 20_000,
-      connectionsCheckingInterval: 5_000,
+      headersTimeout: parts.timings.headMs,
+      requestTimeout: parts.timings.requestMs,
+      keepAliveTimeout: parts.timings.headMs,
+      connectionsCheckingInterval: Math.min(5_000, parts.timings.headMs),
     },
     (request, response) => {
       const pipelined = busy.has(request.socket);
@@ -38,6 +45,8 @@ export function createDecidingServer(parts: Parts, insideOf: (socket: Duplex) =>
       serve(parts, request, response, insideOf(request.socket), pipelined);
     },
   );
+  // Node would leave out what is beyond its own number: here too many are seen, and refused.
+  server.maxHeadersCount = 0;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // A request that was let through has its row already, and ends with its connection.
     if (busy.has(socket) || !isMalformed(error)) socket.destroy();
@@ -58,36 +67,42 @@ function serve(
   let row: LedgerRow | null = null;
   try {
     if (pipelined) throw new Refusal(400, 'a request was sent before the one before it was answered');
+    parts.limits.checkRate();
     target = addressed(request, inside);
-    row = parts.ledger.open({ ...rowOf(target), phase: state.phase });
+    row = parts.ledger.open({ ...rowOf(parts, target), phase: state.phase });
     const way = parts.routes.open(state, target, request);
-    const cut = exchange(request, response, way.upstream, row, way);
-    const forget = parts.gatekeeper.watch({ stillAllowed: way.stillAllowed, cut });
-    response.once('close', forget);
+    if ('answer' in way) {
+      answerItself(request, response, row, way);
+      return;
+    }
+    const cut = exchange(request, response, row, way, parts.timings.exchangeMs);
+    response.once('close', parts.gatekeeper.watch({ ...way, cut }));
   } catch (thrown) {
     // What cannot be passed on must not end the process: one client's odd bytes would be a way to stop the task.
     const refusal =
       thrown instanceof Refusal ? thrown : new Refusal(502, `the request could not be passed on: ${errorText(thrown)}`);
-    row ??= parts.ledger.open({ ...asSent(request, inside), phase: state.phase });
-    endRefused(row, refusal);
-    refuse(response, refusal, refusal instanceof EgressRefusal ? refusal.text : refusalText(refusal));
+    if (refusal.status === 503 && row === null) parts.overload.add(refusal);
+    else endRefused(row ?? parts.ledger.open({ ...asSent(request, inside), phase: state.phase }), refusal);
+    refuse(response, refusal);
   }
 }
 
 /** Writes the row of a refusal. */
 export function endRefused(row: LedgerRow, refusal: Refusal): void {
-  const rule = refusal instanceof EgressRefusal ? refusal.nearest : null;
-  row.end({ verdict: refusal.verdict, rule, reason: refusal.message, address: refusal.address, status: refusal.status });
+  const { verdict, rule, message, address, status } = refusal;
+  row.end({ verdict, rule, reason: message, address, status });
 }
 
-export function rowOf({ method, host, port, path }: Addressed) {
-  return { route: routeOf(host), method, host, port, path };
+export function rowOf({ routes }: Pick<Parts, 'routes'>, target: Addressed) {
+  const { method, host, port, path } = target;
+  return { route: routes.routeOf(target), method, host, port, path };
 }
 
 /** What a row can say of a request that could not be read: the client's own words. */
 export function asSent(request: IncomingMessage, inside: Inside | null) {
   const host = inside?.host ?? request.headers.host ?? '';
-  return { route: routeOf(host), method: request.method ?? '', host, port: inside?.port ?? 0, path: request.url ?? '' };
+  const route = host === GIT_ROUTE ? 'git' : host === MODEL_ROUTE ? 'model' : 'egress';
+  return { route, method: request.method ?? '', host, port: inside?.port ?? 0, path: request.url ?? '' } as const;
 }
 
 /** Anything else is a connection that broke: nothing was asked. */
@@ -113,8 +128,9 @@ const REASONS = {
 };
 
 /** Answers on a bare connection and closes it. */
-export function answerRaw(socket: Duplex, refusal: Refusal, text: string = refusalText(refusal)): void {
+export function answerRaw(socket: Duplex, refusal: Refusal): void {
   if (!socket.writable) return;
+  const { text } = refusal;
   const head = `HTTP/1.1 ${refusal.status} ${REASONS[refusal.status]}\r\ncontent-type: text/plain; charset=utf-8\r\n`;
   socket.end(`${head}content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`);
   if (socket instanceof Socket) socket.destroySoon();

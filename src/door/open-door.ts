@@ -7,7 +7,8 @@ import { NODE_CODE_RANGE_BYTES } from '../cage/cage.ts';
 import { giveToCage } from '../cage/run-in-cage.ts';
 import { startCage } from '../cage/start-cage.ts';
 import { CoatcheckError, errorText } from '../errors.ts';
-import type { Door, DoorOptions, DoorState } from './door.ts';
+import { checkCredentials } from './credentials.ts';
+import { DOOR_TIMINGS, type Door, type DoorOptions, type DoorState } from './door.ts';
 import { readLines } from './lines.ts';
 import { type DoorCommand, type DoorConfiguration, DoorReport, LINE_LIMIT } from './protocol.ts';
 
@@ -23,17 +24,21 @@ const FIRST_UID = 0x7000_0000;
 const UIDS = 0x0010_0000;
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const SEEN = ['src/door', 'src/policy', 'src/errors.ts', 'node_modules', 'package.json'].map((path) => join(ROOT, path));
+const SEEN = ['src/door', 'src/policy', 'src/task', 'src/errors.ts', 'node_modules', 'package.json'].map((path) =>
+  join(ROOT, path),
+);
 
 /**
  * Opens the one way out of a sandbox: a caged process behind `directory/door.sock`. It starts `shut`.
  * When its process dies nothing passes any more, and `died` settles.
- * @throws CoatcheckError `cage_unavailable`, `door_failed`.
+ * @throws CoatcheckError `cage_unavailable`, `door_failed`, `credential_misplaced`.
  */
 export async function openDoor(options: DoorOptions): Promise<Door> {
   options.signal.throwIfAborted();
+  checkCredentials(options.rules, options.credentials);
   const socket = join(options.directory, 'door.sock');
   const { directory, gitSocket } = options;
+  const gitSockets = [...(gitSocket === null ? [] : [gitSocket]), ...options.repositories.map((each) => each.socket)];
   const kill = new AbortController();
   const uid = FIRST_UID + randomInt(UIDS);
   giveToCage(directory, uid);
@@ -41,7 +46,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   await chmod(directory, 0o755);
   const child = startCage({
     command: [process.execPath, `--max-old-space-size=${HEAP_MIB}`, join(ROOT, 'src/door/process.ts')],
-    readOnly: [process.execPath, ...SEEN, ...(gitSocket === null ? [] : [gitSocket])],
+    readOnly: [process.execPath, ...SEEN, ...gitSockets],
     writable: [directory],
     cwd: '/tmp',
     env: {},
@@ -58,6 +63,11 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
     socket,
     gitSocket,
     rules: [...options.rules],
+    repositories: [...options.repositories],
+    github: options.github,
+    credentials: { ...options.credentials },
+    limits: options.limits,
+    timings: { ...DOOR_TIMINGS, ...options.timings },
     authorities: options.authorities,
     upstreamProxy: options.upstreamProxy,
     hosts: { ...options.hosts },

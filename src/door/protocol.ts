@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { DoorPhase, EgressRule } from '../policy/egress.ts';
+import { IssueSnapshot, RepositoryRef } from '../task/task.ts';
 
 /** Longest line of the protocol, either way. Bytes. */
 export const LINE_LIMIT = 4 * 1024 * 1024;
@@ -16,11 +17,46 @@ export const DoorStateMessage = z.union([
   }),
 ]);
 
+const time = z
+  .int()
+  .positive()
+  .max(2 ** 31 - 1);
+
 /** The first line. */
 export const DoorConfiguration = z.strictObject({
   socket: z.string(),
   rules: z.array(EgressRule),
   gitSocket: z.string().nullable(),
+  repositories: z.array(z.strictObject({ name: z.string().regex(/^[\w.-]+\/[\w.-]+$/), rule: z.string(), socket: z.string() })),
+  github: z
+    .strictObject({
+      apiUrl: z.url({ protocol: /^https?$/ }),
+      webUrl: z.url({ protocol: /^https?$/ }),
+      repository: RepositoryRef,
+      issue: IssueSnapshot,
+    })
+    .nullable(),
+  credentials: z.record(
+    z.string(),
+    z.strictObject({ header: z.string().regex(/^[a-z][a-z0-9-]*$/), value: z.string().regex(/^[\x20-\x7e]+$/) }),
+  ),
+  limits: z.strictObject({
+    slots: z.int().positive(),
+    requestsPerSecond: z.number().positive(),
+    bytesUp: z.int().nonnegative(),
+    bytesDown: z.int().nonnegative(),
+  }),
+  timings: z.strictObject({
+    headMs: time,
+    requestMs: time,
+    helloMs: time,
+    dialMs: time,
+    idleMs: time,
+    modelIdleMs: time,
+    tunnelIdleMs: time,
+    exchangeMs: time,
+    tunnelMs: time,
+  }),
   authorities: z.string(),
   upstreamProxy: z.url({ protocol: /^https?$/ }).nullable(),
   hosts: z.record(z.string(), z.string()),

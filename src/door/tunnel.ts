@@ -1,6 +1,6 @@
 import type http from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { isIP, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { errorText } from '../errors.ts';
@@ -8,11 +8,11 @@ import { addressedTunnel, type Inside } from './addressed.ts';
 import type { TaskAuthority } from './certificates.ts';
 import type { LedgerRow } from './ledger.ts';
 import { answerRaw, asSent, createDecidingServer, endRefused, isMalformed, type Parts, rowOf } from './listener.ts';
-import { Refusal, refusalText } from './refusal.ts';
-import { type Addressed, EgressRefusal } from './routes.ts';
+import { notTlsText, Refusal } from './refusal.ts';
+import type { Addressed } from './routes.ts';
+import { openService, openTunnel, type Unopened } from './unopened.ts';
+import type { Upstreams } from './upstream.ts';
 
-/** From a tunnel's opening, or its last answer, to the next whole request head. */
-const NEXT_REQUEST_MS = 30_000;
 /** First byte of a TLS handshake record: RFC 8446, section 5.1. */
 const HANDSHAKE = 0x16;
 
@@ -25,15 +25,17 @@ interface Tunnel {
   answered(): void;
 }
 
-/** Ends the TLS of CONNECT tunnels with the task's authority and decides each request inside. */
+/** Serves CONNECT: ends the TLS of tunnels with the task's authority and decides each request inside, or passes on unopened what rules let pass so. */
 export class Tunnels {
   readonly #parts: Parts;
   readonly #authority: TaskAuthority;
+  readonly #upstreams: Upstreams;
   readonly #insides = new WeakMap<Duplex, Tunnel>();
   readonly #server: http.Server;
 
-  constructor(parts: Parts, authority: TaskAuthority) {
+  constructor(parts: Parts, authority: TaskAuthority, upstreams: Upstreams) {
     this.#parts = parts;
+    this.#upstreams = upstreams;
     this.#authority = authority;
     this.#server = createDecidingServer(parts, (socket) => this.#insides.get(socket)?.inside ?? null);
     this.#server.prependListener('request', (request, response) => {
@@ -55,23 +57,37 @@ export class Tunnels {
 
   /** Serves one CONNECT. */
   open(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { gatekeeper, ledger, routes } = this.#parts;
-    const phase = gatekeeper.state.phase;
+    const { gatekeeper, ledger, limits, overload, routes } = this.#parts;
+    const state = gatekeeper.state;
     let row: LedgerRow | null = null;
     socket.on('error', () => socket.destroy());
     try {
+      limits.checkRate();
       const target = addressedTunnel(request);
-      row = ledger.open({ ...rowOf(target), phase });
-      routes.checkTunnel(gatekeeper.state, target);
-      this.#establish(target, row, socket, head);
+      row = ledger.open({ ...rowOf(this.#parts, target), phase: state.phase });
+      const way = routes.connect(state, target);
+      if (way.how === 'inspect') this.#establish(target, row, socket, head);
+      else if (socket instanceof Socket) this.#passOn({ target, row, client: socket, head, ...way });
     } catch (thrown) {
       if (!(thrown instanceof Refusal)) throw thrown;
-      endRefused(row ?? ledger.open({ ...asSent(request, null), phase }), thrown);
-      answerRaw(socket, thrown, thrown instanceof EgressRefusal ? thrown.text : refusalText(thrown));
+      if (thrown.status === 503 && row === null) overload.add(thrown);
+      else endRefused(row ?? ledger.open({ ...asSent(request, null), phase: state.phase }), thrown);
+      answerRaw(socket, thrown);
     }
   }
 
+  /** @throws Refusal */
+  #passOn(unopened: Unopened): void {
+    unopened.row.takes(unopened.how);
+    this.#parts.limits.quota.check();
+    if (unopened.how === 'tunnel') openTunnel(this.#parts, this.#upstreams, unopened);
+    else openService(this.#parts, this.#upstreams, unopened);
+  }
+
   #establish(target: Addressed, row: LedgerRow, socket: Duplex, head: Buffer): void {
+    const { gatekeeper, routes, timings } = this.#parts;
+    const { helloMs } = timings;
+    const { phase } = gatekeeper.state;
     let requests = 0;
     let end: { verdict: 'refused' | 'failed'; reason: string; status: number | null } = {
       verdict: 'failed',
@@ -82,7 +98,7 @@ export class Tunnels {
       end = { verdict, reason, status };
       socket.destroy();
     };
-    const waiting = () => setTimeout(() => giveUp('failed', 'no request came through the tunnel in time'), NEXT_REQUEST_MS);
+    const waiting = () => setTimeout(() => giveUp('failed', 'no request came through the tunnel in time'), helloMs);
     let timer = waiting();
     const begun = () => {
       requests++;
@@ -92,8 +108,10 @@ export class Tunnels {
       clearTimeout(timer);
       timer = waiting();
     };
-    const forget = this.#parts.gatekeeper.watch({
-      stillAllowed: (state) => this.#parts.routes.tunnelMayStand(state, target.host, target.port),
+    const forget = gatekeeper.watch({
+      // Requests inside are decided one by one: a rule that expires ends them, not the tunnel.
+      until: null,
+      stillAllowed: (state) => routes.tunnelMayStand(state, target),
       cut: (reason) => giveUp('refused', reason),
     });
     socket.once('close', () => {
@@ -107,7 +125,7 @@ export class Tunnels {
       socket.pause();
       if (bytes[0] !== HANDSHAKE) {
         end = { verdict: 'refused', reason: 'what came through the tunnel is not TLS', status: 403 };
-        answerRaw(socket, new Refusal(403, end.reason));
+        answerRaw(socket, new Refusal(403, end.reason, { text: notTlsText({ ...target, phase }, end.reason) }));
         return;
       }
       socket.unshift(bytes);

@@ -1,15 +1,13 @@
 import http from 'node:http';
 import https from 'node:https';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
-import type { InspectRule } from '../policy/egress.ts';
+import type { InspectRule, ServiceRule, TunnelRule } from '../policy/egress.ts';
 import { checkedLookup, checkLiteral } from './address.ts';
+import { dialDirectly, dialThrough } from './dial.ts';
+import type { DoorDecision } from './door.ts';
 import type { DoorConfiguration } from './protocol.ts';
 
-/** A connection to an upstream that answers nothing for this long is given up. */
-const IDLE_MS = 120_000;
-/** A model thinks without saying anything. */
-const MODEL_IDLE_MS = 600_000;
 const KEPT_IDLE_MS = 10_000;
 
 export interface Target {
@@ -21,7 +19,7 @@ export interface Target {
   readonly headers: http.OutgoingHttpHeaders;
 }
 
-type Configuration = Pick<DoorConfiguration, 'authorities' | 'upstreamProxy' | 'hosts' | 'gitSocket'>;
+type Configuration = Pick<DoorConfiguration, 'authorities' | 'upstreamProxy' | 'hosts' | 'timings'>;
 interface Agents {
   readonly http: http.Agent;
   readonly https: https.Agent;
@@ -41,6 +39,18 @@ export class Upstreams {
     this.#modelAgent = new https.Agent({ secureContext: this.#secureContext });
   }
 
+  /** Who resolves a host's name; null for an address, which nobody does. */
+  resolverOf(host: string): DoorDecision['resolver'] {
+    if (Object.hasOwn(this.#configuration.hosts, host)) return 'table';
+    if (this.isProxied(host)) return 'proxy';
+    return isIP(host) === 0 ? 'door' : null;
+  }
+
+  /** The same for what the host itself names. */
+  resolverOfHost(base: URL): DoorDecision['resolver'] {
+    return isIP(base.hostname.replace(/^\[|\]$/g, '')) === 0 ? 'door' : null;
+  }
+
   /** Whether the company's forward proxy, and not the door, resolves this host. */
   isProxied(host: string): boolean {
     return this.#configuration.upstreamProxy !== null && !Object.hasOwn(this.#configuration.hosts, host);
@@ -52,7 +62,7 @@ export class Upstreams {
     const proxied = this.isProxied(target.host);
     const pool = this.#pool(rule);
     const lookup = proxied ? {} : { lookup: checkedLookup(rule, this.#configuration.hosts) };
-    const options = { ...where(target), ...lookup, timeout: IDLE_MS };
+    const options = { ...where(target), ...lookup, timeout: this.#configuration.timings.idleMs };
     const request = target.tls
       ? https.request({
           ...options,
@@ -63,9 +73,18 @@ export class Upstreams {
     return request.once('timeout', () => request.destroy(new Error('the upstream was silent for too long')));
   }
 
+  /** Connects for what passes unopened; the address is checked before anything is dialled. Rejects with a Refusal. */
+  dial(rule: TunnelRule | ServiceRule, { host, port }: Pick<Target, 'host' | 'port'>, signal: AbortSignal): Promise<Socket> {
+    const { upstreamProxy, hosts, timings } = this.#configuration;
+    const options = { host, port, timeoutMs: timings.dialMs, signal };
+    if (upstreamProxy === null || !this.isProxied(host)) return dialDirectly(rule, hosts, options);
+    checkLiteral(host, rule);
+    return dialThrough(new URL(upstreamProxy), this.#secureContext, options);
+  }
+
   /** This task's upload-pack gateway. */
   git(socketPath: string, target: Pick<Target, 'method' | 'path' | 'headers'>): http.ClientRequest {
-    const request = http.request({ ...target, socketPath, agent: false, timeout: IDLE_MS });
+    const request = http.request({ ...target, socketPath, agent: false, timeout: this.#configuration.timings.idleMs });
     return request.once('timeout', () => request.destroy(new Error('the git gateway was silent for too long')));
   }
 
@@ -76,7 +95,7 @@ export class Upstreams {
       host: base.hostname.replace(/^\[|\]$/g, ''),
       port: base.port === '' ? (base.protocol === 'https:' ? 443 : 80) : Number(base.port),
       path: `${base.pathname.replace(/\/$/, '')}${target.path}`,
-      timeout: MODEL_IDLE_MS,
+      timeout: this.#configuration.timings.modelIdleMs,
     };
     const request =
       base.protocol === 'https:'

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { test } from 'node:test';
+import { DOOR_TIMINGS } from '../../src/door/door.ts';
 import { Upstreams } from '../../src/door/upstream.ts';
 import { InspectRule } from '../../src/policy/egress.ts';
 
-const configuration = { authorities: '', upstreamProxy: null, gitSocket: null };
+const configuration = { authorities: '', upstreamProxy: null, timings: DOOR_TIMINGS };
 
 test('a name is resolved once, and the checked address is the one that is dialled', async (t) => {
   const reached: string[] = [];

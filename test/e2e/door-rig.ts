@@ -127,7 +127,13 @@ export async function rig(t: Teardown, change: Partial<DoorOptions> = {}): Promi
 
 /** A rule that lets a test reach loopback. */
 export const rule = (host: string, port: number, change: Partial<InspectRule> = {}): InspectRule =>
-  InspectRule.parse({ id: `test:${host}`, host, ports: [port], privateAddresses: ['127.0.0.0/8'], ...change });
+  InspectRule.parse({
+    id: `test:${host.replace('*', 'any')}`,
+    host,
+    ports: [port],
+    privateAddresses: ['127.0.0.0/8'],
+    ...change,
+  });
 
 /** Rejects when nothing comes within the bound. */
 export async function within<T>(what: string, promise: Promise<T>, ms = 10_000): Promise<T> {

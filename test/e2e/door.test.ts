@@ -26,6 +26,7 @@ test('an allowed request passes, with one row that says everything of it', async
       rule: 'test:up.test',
       reason: 'allowed',
       address: '127.0.0.1',
+      resolver: 'table',
       status: 200,
       bytesUp: 5,
       bytesDown: 7,
@@ -351,7 +352,13 @@ test('one door’s exhaustion is its own', async (t) => {
   assert.equal((await ask(sibling.door, `up.test:${up.port}`)).status, 200);
   for (const socket of sockets.splice(0, 10)) socket.destroy();
   let status = 0;
-  for (let tries = 0; tries < 200 && status !== 200; tries++) ({ status } = await ask(door, `up.test:${up.port}`));
+  // A connection too many may be closed before its client has written.
+  const asked = () =>
+    ask(door, `up.test:${up.port}`).then(
+      (answer) => answer.status,
+      () => 503,
+    );
+  for (let tries = 0; tries < 200 && status !== 200; tries++) status = await asked();
   assert.equal(status, 200, 'slots come back');
 });
 
