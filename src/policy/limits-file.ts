@@ -11,7 +11,8 @@ export const LimitsFile = z
   .strictObject({
     memory: size('memory of one sandbox'),
     cpus: z.number().positive().describe('CPUs of one sandbox'),
-    work_disk: size('disk for the work tree, in memory'),
+    work_disk: size('disk for the work tree'),
+    work_in: z.enum(['memory', 'disk']).describe('where the work tree is: memory, or disk for larger repositories'),
     tmp_disk: size('disk for temporary files, in memory'),
     processes: count('processes in one sandbox'),
     open_files: count('open files of one process'),
@@ -27,7 +28,8 @@ export const LimitsFile = z
   })
   .partial();
 export type LimitsFile = z.infer<typeof LimitsFile>;
-export type LimitName = keyof LimitsFile;
+/** Limits that are numbers. `work_in` is none: see effective-policy.ts. */
+export type LimitName = Exclude<keyof LimitsFile, 'work_in'>;
 
 /** How the names in files map to the limits of a task: one place to read and one to write, per name. */
 export const LIMIT_NAMES: {
@@ -60,6 +62,16 @@ function field<K extends string>(holder: Record<K, number>, key: K): { get: () =
   };
 }
 
+/**
+ * Where the work tree is: what the operator says is the most, and disk is more than memory. Gives what is wrong, or null.
+ * @param asked what one level asks for; it is set when the level above allows it
+ */
+export function narrowPlace(limits: TaskLimits, asked: LimitsFile['work_in']): string | null {
+  if (asked === 'disk' && limits.sandbox.workIn === 'memory') return 'asks for disk, but only memory is allowed';
+  if (asked !== undefined) limits.sandbox.workIn = asked;
+  return null;
+}
+
 /** The limits a file states, by name; what it leaves out is not in the list. */
 export function statedLimits(file: LimitsFile): { name: LimitName; value: number }[] {
   return LIMIT_KEYS.flatMap((name) => {
@@ -67,4 +79,4 @@ export function statedLimits(file: LimitsFile): { name: LimitName; value: number
     return value === undefined ? [] : [{ name, value }];
   });
 }
-const LIMIT_KEYS = LimitsFile.keyof().options;
+const LIMIT_KEYS = LimitsFile.keyof().exclude(['work_in']).options;

@@ -13,6 +13,8 @@ export const SandboxLimits = z.strictObject({
     .int()
     .positive()
     .default(1536 * MiB),
+  /** Where the work tree is: in memory, or in a file system of `workBytes` on the host's disk, which does not count as memory. */
+  workIn: z.enum(['memory', 'disk']).default('memory'),
   tmpBytes: z
     .int()
     .positive()

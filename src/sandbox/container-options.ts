@@ -1,10 +1,9 @@
 import type Docker from 'dockerode';
 import { CoatcheckError } from '../errors.ts';
 import { hostnameOf, labelsOf, type Owner } from './owner.ts';
+import { REGISTERED } from './runtimes.ts';
 import type { SandboxSpec } from './sandbox.ts';
 
-/** Docker's name for runsc with `--network=none --host-uds=open`, as set-up registers it. */
-export const RUNTIME = 'coatcheck';
 /** Commands run as this user; fixed in the runner image. */
 export const AGENT = '1000:1000';
 /** Process 1 and the relay run as this user, out of the agent's reach. */
@@ -44,8 +43,8 @@ function environment(hasDoor: boolean): string[] {
 }
 
 /** Bytes of all tmpfs must leave room below the memory limit, as they count towards it. */
-function checkSizes({ memoryBytes, workBytes, tmpBytes }: SandboxSpec['limits']): void {
-  const disks = workBytes + tmpBytes + RUN_BYTES + SHM_BYTES;
+function checkSizes({ memoryBytes, workBytes, workIn, tmpBytes }: SandboxSpec['limits']): void {
+  const disks = (workIn === 'memory' ? workBytes : 0) + tmpBytes + RUN_BYTES + SHM_BYTES;
   if (disks + HEADROOM_BYTES <= memoryBytes) return;
   throw new CoatcheckError(
     'sandbox_limits',
@@ -57,9 +56,15 @@ function checkSizes({ memoryBytes, workBytes, tmpBytes }: SandboxSpec['limits'])
 /**
  * What Docker is asked for, from what a task may have; pure. Nothing of the host is seen inside but the door's directory.
  * @param imageId the image's own id (`sha256:…`), never a tag: a tag may move between check and start.
+ * @param workDisk the host's directory with the work disk mounted; null where the work tree is in memory.
  * @throws CoatcheckError `sandbox_limits` when the sizes cannot hold together.
  */
-export function containerOptions(spec: SandboxSpec, imageId: string, owner: Owner): Docker.ContainerCreateOptions {
+export function containerOptions(
+  spec: SandboxSpec,
+  imageId: string,
+  owner: Owner,
+  workDisk: string | null,
+): Docker.ContainerCreateOptions {
   const { limits, doorDirectory } = spec;
   checkSizes(limits);
   const openFiles = Math.max(limits.openFiles, RELAY_FILES);
@@ -74,7 +79,7 @@ export function containerOptions(spec: SandboxSpec, imageId: string, owner: Owne
     Labels: labelsOf(owner, spec.labels),
     StopTimeout: 1,
     HostConfig: {
-      Runtime: spec.runtime === 'runc' ? 'runc' : RUNTIME,
+      Runtime: spec.runtime === 'runc' ? REGISTERED.runc : REGISTERED.runsc,
       NetworkMode: 'none',
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
@@ -92,11 +97,14 @@ export function containerOptions(spec: SandboxSpec, imageId: string, owner: Owne
       ],
       // Tool chains build and run programs in both /work and /tmp, so these two may execute.
       Tmpfs: {
-        '/work': `rw,exec,nosuid,nodev,size=${limits.workBytes},uid=1000,gid=1000,mode=0755`,
+        ...(workDisk === null ? { '/work': `rw,exec,nosuid,nodev,size=${limits.workBytes},uid=1000,gid=1000,mode=0755` } : {}),
         '/tmp': `rw,exec,nosuid,nodev,size=${limits.tmpBytes},mode=1777`,
         '/run': `rw,noexec,nosuid,nodev,size=${RUN_BYTES},uid=990,gid=990,mode=0755`,
       },
-      Binds: doorDirectory === null ? [] : [`${doorDirectory}:/run/coatcheck:ro`],
+      Binds: [
+        ...(doorDirectory === null ? [] : [`${doorDirectory}:/run/coatcheck:ro`]),
+        ...(workDisk === null ? [] : [`${workDisk}:/work:rw`]),
+      ],
       LogConfig: { Type: 'none', Config: {} },
       RestartPolicy: { Name: 'no' },
       AutoRemove: false,

@@ -1,7 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** How often the counter is read; one small file. */
 const EVERY_MS = 200;
+
+/** Whether the hierarchy of memory cgroups, version 1 or 2, can be seen from here at all. */
+export function seesMemoryCgroups(): boolean {
+  if (existsSync('/sys/fs/cgroup/memory/memory.oom_control')) return true;
+  try {
+    return readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').trim().split(' ').includes('memory');
+  } catch {
+    return false;
+  }
+}
 
 /** The file that holds the `oom_kill` counter of a process's memory cgroup; null where there is none to be seen. */
 function counterFile(pid: number): string | null {
@@ -20,6 +30,9 @@ function counterFile(pid: number): string | null {
     return null;
   }
 }
+
+/** Whether the counter of a process's memory cgroup can be read from here. */
+export const readsMemoryOf = (pid: number): boolean => counterFile(pid) !== null;
 
 function kills(file: string): number {
   try {

@@ -72,6 +72,9 @@ export function ownerIsGone(labels: Readonly<Record<string, string>>, self: Owne
   return processStarted(pid) !== label('started');
 }
 
+/** The boot in which the labels were written. */
+export const bootOf = (labels: Readonly<Record<string, string>>): string | undefined => labels[`${LABEL}boot`];
+
 /** Whether the labels name exactly this owner. */
 export function isOwn(labels: Readonly<Record<string, string>>, self: Owner): boolean {
   return Object.entries(self).every(([name, value]) => labels[LABEL + name] === String(value));

@@ -49,7 +49,8 @@ export interface SandboxService {
 export interface SandboxSpec {
   /** Image reference; the driver resolves it to a digest and refuses one it does not have. */
   readonly image: string;
-  readonly runtime: 'runsc' | 'runc';
+  /** `kata` is a name that is refused: see capabilities.ts. */
+  readonly runtime: 'runsc' | 'runc' | 'kata';
   readonly limits: SandboxLimits;
   /** Host directory that holds only the door's Unix socket; null for a sandbox without a door. */
   readonly doorDirectory: string | null;
@@ -70,7 +71,7 @@ export interface SandboxFacts {
   /** First kernel log line seen inside. */
   readonly kernel: string;
   readonly inspectDigest: string;
-  /** What this runtime gives. */
+  /** What this runtime gives on this host. */
   readonly capabilities: readonly Capability[];
 }
 
@@ -113,6 +114,8 @@ export interface ExecResult {
 export interface Sandbox {
   readonly id: string;
   readonly facts: SandboxFacts;
+  /** The host's directory in which a work tree on disk is mounted; gone after `close`. Absent where it is in memory. */
+  readonly workDisk?: string;
   /** Settles once, when the sandbox is no more, whatever the reason. Never rejects. */
   readonly died: Promise<CauseOfDeath>;
   /** Runs a command as the unprivileged user. Does not throw for a failing command; see `end`. */

@@ -18,15 +18,15 @@ const spec: SandboxSpec = {
 };
 
 test('runc is used only where it is named', () => {
-  assert.equal(containerOptions(spec, 'sha256:1', owner).HostConfig?.Runtime, 'coatcheck');
-  assert.equal(containerOptions({ ...spec, runtime: 'runc' }, 'sha256:1', owner).HostConfig?.Runtime, 'runc');
+  assert.equal(containerOptions(spec, 'sha256:1', owner, null).HostConfig?.Runtime, 'coatcheck');
+  assert.equal(containerOptions({ ...spec, runtime: 'runc' }, 'sha256:1', owner, null).HostConfig?.Runtime, 'runc');
 });
 
 test('the door is the only thing of the host inside, and without one there is nothing and no proxy is named', () => {
-  const open = containerOptions(spec, 'sha256:1', owner);
+  const open = containerOptions(spec, 'sha256:1', owner, null);
   assert.deepEqual(open.HostConfig?.Binds, ['/doors/1:/run/coatcheck:ro']);
   assert.ok(open.Env?.includes('HTTPS_PROXY=http://127.0.0.1:3128'));
-  const shut = containerOptions({ ...spec, doorDirectory: null }, 'sha256:1', owner);
+  const shut = containerOptions({ ...spec, doorDirectory: null }, 'sha256:1', owner, null);
   assert.deepEqual(shut.HostConfig?.Binds, []);
   assert.deepEqual(
     shut.Env?.filter((line) => /^https?_proxy/i.test(line)),
@@ -37,7 +37,7 @@ test('the door is the only thing of the host inside, and without one there is no
 test('disks that leave no room below the memory limit are refused, as a full one would kill the sandbox', () => {
   const { memoryBytes, tmpBytes } = spec.limits;
   const workBytes = memoryBytes - tmpBytes;
-  assert.throws(() => containerOptions({ ...spec, limits: { ...spec.limits, workBytes } }, 'sha256:1', owner), {
+  assert.throws(() => containerOptions({ ...spec, limits: { ...spec.limits, workBytes } }, 'sha256:1', owner, null), {
     code: 'sandbox_limits',
   });
 });
