@@ -7,6 +7,7 @@ import { CoatcheckError } from '../errors.ts';
 import { checkoutCommands, type LayIn } from '../git/lay-in.ts';
 import { type Sandbox, WORK_TREE } from '../sandbox/sandbox.ts';
 import type { Repository } from './repository.ts';
+import { ruleCredentials } from './rule-credentials.ts';
 import type { Run } from './run.ts';
 
 const LAY_IN_MS = 10 * 60_000;
@@ -87,7 +88,7 @@ async function openItsDoor(run: Run, repository: Repository, directory: string, 
     gitSocket: repository.gateway.socket,
     repositories: [],
     github: { ...work.github, repository: work.repository, issue: work.issue },
-    credentials: {},
+    credentials: await ruleCredentials(run),
     limits: DOOR_LIMITS,
     authorities: host.authorities,
     upstreamProxy: host.upstreamProxy,
@@ -117,7 +118,7 @@ async function unpack(run: Run, laidIn: LayIn, { sandbox }: Room): Promise<void>
     throw new CoatcheckError(
       /No space left/.test(result.output) ? 'repository_too_large' : 'lay_in_failed',
       `The repository could not be checked out in the sandbox: ${result.output.slice(-500).trim() || result.end}`,
-      'If it is too large for the sandbox, raise limits.work_disk and limits.memory in the policy.',
+      'If it is too large for the sandbox, raise limits.work_disk in the policy, and limits.memory or set limits.work_in: disk.',
     );
   }
   run.report.emit({
