@@ -1,11 +1,22 @@
-/** The `coatcheck` runtime in Docker's daemon.json: runsc without a network of its own, with host Unix sockets. */
+/** The `coatcheck` runtime in Docker's daemon.json: runsc without a network of its own, with host Unix sockets and a log. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SetupError } from './command.mjs';
 import { findProgram } from './programs.mjs';
 
-/** `--network=none`: no interface but loopback. `--host-uds=open`: the door's socket may be connected to, none created. */
-export const RUNTIME_ARGS = ['--network=none', '--host-uds=open'];
+/**
+ * `--network=none`: no interface but loopback. `--host-uds=open`: the door's socket may be connected to, none created.
+ * The others write down what runs inside and where it connects to; src/sandbox/witness/arguments.ts says why these.
+ */
+export const RUNTIME_ARGS = [
+  '--network=none',
+  '--host-uds=open',
+  '--debug-log=/run/coatcheck-witness/%TIMESTAMP%.%COMMAND%.json',
+  '--debug-log-format=json',
+  '--debug-command=boot',
+  '--strace',
+  '--strace-syscalls=execve,execveat,clone,clone3,fork,vfork,connect',
+];
 
 /**
  * @param {string} text content of daemon.json; empty for a new one
@@ -24,6 +35,13 @@ function parse(text, file) {
 
 /** @param {string} file */
 const readOrEmpty = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+
+/**
+ * Whether a runtime of our name is in it, with whatever arguments.
+ * @param {string} text
+ * @param {string} file
+ */
+const hasRuntime = (text, file) => Object.hasOwn(parse(text, file).runtimes ?? {}, 'coatcheck');
 
 /**
  * The text with our runtime in it; everything else stays as it is.
@@ -97,6 +115,11 @@ export const dockerRuntime = {
     const next = withRuntime(text, runsc, file);
     const created = !existsSync(file);
     record({ deed: 'runtime', file, created });
+    if (hasRuntime(text, file)) {
+      replaceFile(file, next);
+      say(`brings the runtime in ${file} up to date`);
+      return;
+    }
     if (!created && !existsSync(`${file}.before-coatcheck`)) copyFileSync(file, `${file}.before-coatcheck`);
     replaceFile(file, next);
     say(created ? `writes ${file}` : `adds the runtime to ${file} (as it was: ${file}.before-coatcheck)`);

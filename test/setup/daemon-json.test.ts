@@ -3,9 +3,18 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { removeRuntime, replaceFile, withoutRuntime, withRuntime } from '../../src/setup/daemon-json.mjs';
+import {
+  dockerRuntime,
+  RUNTIME_ARGS,
+  removeRuntime,
+  replaceFile,
+  withoutRuntime,
+  withRuntime,
+} from '../../src/setup/daemon-json.mjs';
+import { machineFiles } from '../../src/setup/places.mjs';
 
-const OURS = { path: '/usr/bin/runsc', runtimeArgs: ['--network=none', '--host-uds=open'] };
+const OURS = { path: '/usr/bin/runsc', runtimeArgs: RUNTIME_ARGS };
+const OLDER = { path: '/usr/bin/runsc', runtimeArgs: ['--network=none', '--host-uds=open'] };
 
 test('the runtime is added and everything else stays', () => {
   const before = { 'log-driver': 'journald', runtimes: { kata: { path: '/opt/kata' } } };
@@ -47,4 +56,33 @@ test('a file that set-up made goes away again; one that was there does not', (t)
   writeFileSync(found, withRuntime('{"debug": true}', '/usr/bin/runsc', found));
   removeRuntime(found, false);
   assert.deepEqual(JSON.parse(readFileSync(found, 'utf8')), { debug: true });
+});
+
+test('a runtime with the arguments of an older version is found and brought up to date, and undone as a whole', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'coatcheck-daemon-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'daemon.json');
+  writeFileSync(file, JSON.stringify({ debug: true, runtimes: { kata: { path: '/opt/kata' }, coatcheck: OLDER } }));
+  const files = { ...machineFiles(folder), daemonJson: file };
+  const said: string[] = [];
+  const deeds: unknown[] = [];
+  const context = {
+    files,
+    root: true,
+    say: (text: string) => void said.push(text),
+    record: (deed: unknown) => void deeds.push(deed),
+  };
+
+  assert.equal((await dockerRuntime.check(context)).ok, false);
+  await dockerRuntime.apply(context);
+  assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), {
+    debug: true,
+    runtimes: { kata: { path: '/opt/kata' }, coatcheck: OURS },
+  });
+  assert.equal((await dockerRuntime.check(context)).ok, true);
+  assert.match(said.join(), /up to date/);
+  assert.deepEqual(deeds, [{ deed: 'runtime', file, created: false }]);
+
+  removeRuntime(file, false);
+  assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { debug: true, runtimes: { kata: { path: '/opt/kata' } } });
 });
