@@ -5,6 +5,7 @@ import type { SandboxLimits } from '../policy/limits.ts';
 import type { Disks } from './disk.ts';
 import { seesMemoryCgroups } from './memory-watch.ts';
 import type { EngineFacts, Runtime } from './runtimes.ts';
+import { hasWitness } from './witness/arguments.ts';
 
 /** What a capability is judged by: facts of this host, looked up and not assumed. */
 export interface Ground {
@@ -50,17 +51,11 @@ const disk: Look = async ({ workIn, disks }) => {
 const networkArgument: Look = ({ runtime }) =>
   runtime.arguments.includes('--network=none') ? null : { why: 'it is registered without `--network=none`', next: SETUP };
 
-/** Arguments with which runsc writes down what runs inside. */
-const WITNESS_ARGUMENTS = ['--strace', '--strace-syscalls=', '--debug-log='];
-
-const witness: Look = ({ runtime }) => {
-  const lacks = WITNESS_ARGUMENTS.filter((wanted) =>
-    wanted.endsWith('=')
-      ? !runtime.arguments.some((argument) => argument.startsWith(wanted))
-      : !runtime.arguments.includes(wanted),
-  );
-  return lacks.length === 0 ? null : { why: `it is registered without ${lacks.join(', ')}`, next: SETUP };
-};
+/** The runtime keeps the log; whether it can be read from here is seen in every sandbox. */
+const witness: Look = ({ runtime }) =>
+  hasWitness(runtime.arguments)
+    ? null
+    : { why: 'it is registered without the arguments that make it log processes and connects', next: SETUP };
 
 /**
  * The table: what each runtime gives, and how that is established on a host. Kata would give a kernel of its own, no

@@ -29,9 +29,12 @@ export class CommandOutput {
   readonly both: CappedOutput;
   readonly #live: Prefix;
   readonly #digest: Hash = createHash('sha256');
+  readonly #command: number;
   #total = 0;
 
-  constructor(limit: number) {
+  /** @param command the number of the command whose output it is. */
+  constructor(limit: number, command: number) {
+    this.#command = command;
     this.stdout = new Prefix(limit);
     this.stderr = new Prefix(limit);
     this.#live = new Prefix(limit);
@@ -65,7 +68,7 @@ export class CommandOutput {
       output: this.both.text() + note,
       truncated: this.both.cut > 0,
       outputDigest: this.#digest.digest('hex'),
-      command: 0,
+      command: this.#command,
       ms,
     };
   }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -6,6 +5,7 @@ import type Docker from 'dockerode';
 import { CoatcheckError, errorText } from '../errors.ts';
 import { AGENT } from './container-options.ts';
 import { type DeathWatch, watchDeath } from './death.ts';
+import type { WorkDisk } from './disk.ts';
 import { type Engine, statusOf } from './engine.ts';
 import { openExec } from './exec-channel.ts';
 import { watchMemory } from './memory-watch.ts';
@@ -14,8 +14,18 @@ import { processStarted } from './owner.ts';
 import { type CommandLimits, reap, reapKept, wrapped } from './reaping.ts';
 import { removeContainer } from './removal.ts';
 import { type Ground, type Run, runCommand } from './run-command.ts';
-import { type CauseOfDeath, type ExecOptions, type ExecResult, type Sandbox, type SandboxFacts, WORK_TREE } from './sandbox.ts';
+import {
+  type CauseOfDeath,
+  type ExecOptions,
+  type ExecResult,
+  type KernelSummary,
+  type Sandbox,
+  type SandboxFacts,
+  WORK_TREE,
+} from './sandbox.ts';
 import { TRUST_ENVIRONMENT, writeTrust } from './trust.ts';
+import { type Follower, followLog } from './witness/follow.ts';
+import type { Witness } from './witness/open-witness.ts';
 
 /** Bytes of stderr kept of a command whose stdout is a stream. */
 const STREAM_ERRORS = 64 * 1024;
@@ -25,11 +35,15 @@ const KILL_MS = 3000;
 export interface DockerSandboxParts {
   readonly engine: Engine;
   readonly container: Docker.Container;
+  /** Where the work tree is; null when it is in memory. */
+  readonly disk: WorkDisk | null;
   /** The sandbox's process on the host. */
   readonly pid: number;
   readonly facts: SandboxFacts;
   readonly limits: CommandLimits;
   readonly outputBudget: number;
+  /** Marks of the commands that run in it, and the kernel's log where there is one. */
+  readonly witness: Witness;
   readonly log: (line: string) => void;
   readonly onClosed: () => void;
 }
@@ -38,14 +52,17 @@ export interface DockerSandboxParts {
 export class DockerSandbox implements Sandbox {
   readonly id: string;
   readonly facts: SandboxFacts;
+  readonly workDisk?: string;
   readonly died: Promise<CauseOfDeath>;
-  readonly kernel = Promise.resolve(null);
+  readonly kernel: Promise<KernelSummary | null>;
   readonly #parts: DockerSandboxParts;
   readonly #death: DeathWatch;
   readonly #memory: ReturnType<typeof watchMemory>;
   /** Start time of the sandbox's process; null when the engine's processes are not seen from here. */
   readonly #started: string | null;
+  readonly #follower: Follower | null;
   #turn: Promise<unknown> = Promise.resolve();
+  #commands = 0;
   #dead = false;
   #trust: Readonly<Record<string, string>> = {};
   #closing: Promise<void> | null = null;
@@ -54,14 +71,18 @@ export class DockerSandbox implements Sandbox {
     this.#parts = parts;
     this.id = parts.container.id;
     this.facts = parts.facts;
+    if (parts.disk !== null) this.workDisk = parts.disk.mount;
     this.#started = processStarted(parts.pid);
     this.#death = watchDeath(parts.engine, parts.container);
     this.died = this.#death.died;
     this.#memory = watchMemory(parts.pid, () => void this.#kill('out_of_memory'));
     if (this.#memory === null) parts.log(`sandbox ${this.id.slice(0, 12)}: its memory counter cannot be read from here`);
+    this.#follower = this.#follow(parts.witness);
+    this.kernel = this.#follower?.summary ?? Promise.resolve(null);
     void this.died.then(() => {
       this.#dead = true;
       this.#memory?.close();
+      void this.#endOfLog();
     });
   }
 
@@ -96,7 +117,8 @@ export class DockerSandbox implements Sandbox {
   }
 
   async trust(authority: string): Promise<void> {
-    await writeTrust(this.#parts.engine, this.#parts.container, authority);
+    const { engine, container, witness } = this.#parts;
+    await writeTrust(engine, container, authority, witness.marks.issue(0));
     this.#trust = TRUST_ENVIRONMENT;
   }
 
@@ -111,42 +133,67 @@ export class DockerSandbox implements Sandbox {
   async #close(): Promise<void> {
     this.#death.expect('closed');
     this.#memory?.close();
-    const { engine, container } = this.#parts;
+    const { engine, container, disk } = this.#parts;
     await removeContainer(engine, container);
     this.#death.end();
+    await disk?.remove();
     this.#parts.onClosed();
   }
 
   async #run(options: Omit<ExecOptions, 'outputLimit' | 'onOutput'>, sink: Pick<Run, 'outputLimit' | 'onOutput' | 'onStdout'>) {
-    const keep = options.keep === true ? randomUUID() : null;
+    const keep = options.keep === true;
+    const { limits, witness } = this.#parts;
     const before = this.#turn;
     const { promise: turn, resolve: release } = Promise.withResolvers<void>();
-    if (keep === null) {
+    if (!keep) {
       this.#turn = Promise.all([before, turn]);
       await Promise.race([before, aborted(options.signal)]);
     }
     try {
-      const { limits } = this.#parts;
-      const { command, env } = wrapped({ command: options.command, cwd: options.cwd ?? WORK_TREE, limits }, keep);
+      this.#commands += 1;
+      const number = this.#commands;
+      const mark = witness.marks.issue(number);
+      const { command, env } = wrapped({ command: options.command, cwd: options.cwd ?? WORK_TREE, limits }, mark, keep);
       const call = { command, cwd: '/', env: { ...this.#trust, ...options.env, ...env } };
       const { stdin, timeoutMs, signal } = options;
       const { outputLimit, onOutput, onStdout } = sink;
-      return await runCommand(this.#ground(keep), { call, stdin, timeoutMs, signal, outputLimit, onOutput, onStdout });
+      const ground = this.#ground(keep ? mark : null);
+      return await runCommand(ground, { number, call, stdin, timeoutMs, signal, outputLimit, onOutput, onStdout });
     } finally {
       release();
     }
   }
 
-  #ground(keep: string | null): Ground {
-    const { engine, container, outputBudget } = this.#parts;
+  /** @param kept the mark of a command that keeps what it leaves running, null for any other. */
+  #ground(kept: string | null): Ground {
+    const { engine, container, outputBudget, witness } = this.#parts;
+    const { marks } = witness;
     return {
       open: (call) => openExec(engine, container, { ...call, user: AGENT }),
       died: this.died,
-      reap: () => (keep === null ? reap(engine, container) : reapKept(engine, container, keep)),
+      reap: () => (kept === null ? reap(engine, container, marks) : reapKept(engine, container, kept, marks)),
       kill: () => this.#kill('killed'),
       alive: () => this.#alive(),
       outputBudget,
     };
+  }
+
+  #follow({ log, marks, onKernel }: Witness): Follower | null {
+    if (log === null) return null;
+    const onLost = (why: string) => {
+      this.#parts.log(`sandbox ${this.id.slice(0, 12)} is ended: ${why}`);
+      void this.#kill('killed');
+    };
+    return followLog(log, { marks, onKernel, onLost });
+  }
+
+  /** The log is whole once its writer is gone; the engine may say so before it is. */
+  async #endOfLog(): Promise<void> {
+    const until = performance.now() + KILL_MS;
+    while (this.#started !== null && processStarted(this.#parts.pid) === this.#started && performance.now() < until) {
+      await delay(20);
+    }
+    this.#follower?.end();
   }
 
   async #alive(): Promise<boolean> {

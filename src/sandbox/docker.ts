@@ -1,15 +1,20 @@
 import type Docker from 'dockerode';
 import { CoatcheckError, errorText } from '../errors.ts';
+import { capabilitiesOf } from './capabilities.ts';
 import { containerOptions } from './container-options.ts';
+import { openDisks, type WorkDisk } from './disk.ts';
 import { DockerSandbox } from './docker-sandbox.ts';
 import { type Engine, openEngine, statusOf } from './engine.ts';
 import { inspectDigest } from './inspect-digest.ts';
+import { readsMemoryOf } from './memory-watch.ts';
 import { type Owner, thisProcess } from './owner.ts';
 import { prepareInside } from './prepare.ts';
 import { removeContainer } from './removal.ts';
 import { engineFacts, type Runtime, runtimeFor } from './runtimes.ts';
-import type { Sandbox, SandboxSpec } from './sandbox.ts';
+import type { Capability, Sandbox, SandboxSpec } from './sandbox.ts';
 import { sweep } from './sweep.ts';
+import { closedOnFailure, openWitness } from './witness/open-witness.ts';
+import { makeLogDirectory } from './witness/sweep-logs.ts';
 
 /** Bytes of output after which a command is killed, kept or not: far more than any build log, a minute of `yes`. */
 const OUTPUT_BUDGET = 1024 * 1024 * 1024;
@@ -18,6 +23,8 @@ export interface DockerOptions {
   readonly socketPath: string;
   /** Names this process as owner of what it creates; a host's name is unique among the hosts of a deployment. */
   readonly owner: { readonly deployment: string; readonly host: string };
+  /** Where work trees on disk have their file systems; its own, on this machine. Without it they can be in memory only. */
+  readonly disks?: string;
   readonly log?: (line: string) => void;
   /** Limit of one call to the engine, in milliseconds. */
   readonly callMs?: number;
@@ -27,12 +34,15 @@ export interface DockerOptions {
 /** Creates sandboxes, and removes those that nobody owns any more. */
 export interface SandboxDriver {
   /**
-   * @throws CoatcheckError `sandbox_unavailable` when the runtime or the image is missing, `not_gvisor` when what was started
-   * is not what was asked for, `sandbox_limits`, `engine_unreachable`; the signal's reason when it ends first. Nothing is left.
+   * @throws CoatcheckError `sandbox_unavailable` when the runtime, the image or a capability that the spec asks for is
+   * missing or no work disk can be made, `not_gvisor` when what was started is not what was asked for, `sandbox_limits`,
+   * `engine_unreachable`; the signal's reason when it ends first. Nothing is left.
    */
   create(spec: SandboxSpec, signal: AbortSignal): Promise<Sandbox>;
   /** Runtimes that work here, with their versions, and the engine's version. */
   facts(): Promise<{ runtimes: { name: 'runsc' | 'runc'; version: string }[]; engine: string }>;
+  /** Why no work tree can be on disk here; null when one can. Tried for real, once. */
+  diskProblem(): Promise<string | null>;
   /** Removes what dead owners of this deployment left behind; run at start and now and then. */
   sweep(): Promise<{ removed: string[] }>;
   /** Closes the sandboxes that are still open, then the connections. Idempotent. */
@@ -44,28 +54,37 @@ export function openDocker(options: DockerOptions): SandboxDriver {
   const { log = () => {}, outputBudget = OUTPUT_BUDGET } = options;
   const engine = openEngine(options.socketPath, options.callMs);
   const owner = thisProcess(options.owner);
+  const disks = openDisks(options.disks ?? null, owner);
   const open = new Set<Sandbox>();
   return {
     async create(spec, signal) {
-      const runtime = runtimeFor((await engineFacts(engine)).runtimes, spec.runtime);
-      const container = await createContainer(engine, spec, owner, signal);
+      const facts = await engineFacts(engine);
+      const runtime = runtimeFor(facts.runtimes, spec.runtime);
+      const { limits } = spec;
+      const ground = { runtime, engine: facts, workIn: limits.workIn, disks };
+      const capabilities = await capabilitiesOf(ground, spec.capabilities);
+      const undo: (() => Promise<void>)[] = [];
       try {
-        const { pid, facts } = await start(engine, container, spec, runtime, signal);
+        const disk = limits.workIn === 'disk' ? await disks.make(limits.workBytes, owner) : null;
+        if (disk !== null) undo.unshift(disk.remove);
+        const container = await createContainer(engine, spec, owner, disk, signal);
+        undo.unshift(() => removeContainer(engine, container));
+        const started = await start(engine, container, spec, { runtime, capabilities }, signal);
         const onClosed = () => open.delete(sandbox);
-        const { limits } = spec;
-        const sandbox: Sandbox = new DockerSandbox({ engine, container, pid, facts, limits, outputBudget, log, onClosed });
+        const sandbox: Sandbox = new DockerSandbox({ engine, container, disk, ...started, limits, outputBudget, log, onClosed });
         open.add(sandbox);
         return sandbox;
       } catch (thrown) {
-        await removeContainer(engine, container).catch((left: unknown) => log(errorText(left)));
+        for (const release of undo) await release().catch((left: unknown) => log(errorText(left)));
         throw thrown;
       }
     },
+    diskProblem: disks.problem,
     async facts() {
       const { runtimes, engine: version } = await engineFacts(engine);
       return { runtimes: runtimes.map(({ name, version }) => ({ name, version })), engine: version };
     },
-    sweep: () => sweep(engine, owner, new Set([...open].map(({ id }) => id)), log),
+    sweep: () => sweep(engine, owner, new Set([...open].map(({ id }) => id)), disks, log),
     async close() {
       await Promise.all([...open].map((sandbox) => sandbox.close().catch((left: unknown) => log(errorText(left)))));
       engine.close();
@@ -73,11 +92,17 @@ export function openDocker(options: DockerOptions): SandboxDriver {
   };
 }
 
-async function createContainer(engine: Engine, spec: SandboxSpec, owner: Owner, signal: AbortSignal): Promise<Docker.Container> {
+async function createContainer(
+  engine: Engine,
+  spec: SandboxSpec,
+  owner: Owner,
+  disk: WorkDisk | null,
+  signal: AbortSignal,
+): Promise<Docker.Container> {
   const image = engine.docker.getImage(spec.image);
   try {
     const { Id } = await engine.call('look for an image', () => image.inspect(), { signal });
-    const wanted = containerOptions(spec, Id, owner);
+    const wanted = containerOptions(spec, Id, owner, disk?.mount ?? null);
     // Not cut by the caller's signal: an answer that is not waited for would leave a container that nobody knows.
     return await engine.call('create a sandbox', () => engine.docker.createContainer(wanted));
   } catch (thrown) {
@@ -91,13 +116,38 @@ async function createContainer(engine: Engine, spec: SandboxSpec, owner: Owner, 
   }
 }
 
-async function start(engine: Engine, container: Docker.Container, spec: SandboxSpec, runtime: Runtime, signal: AbortSignal) {
+interface Given {
+  readonly runtime: Runtime;
+  readonly capabilities: readonly Capability[];
+}
+
+async function start(
+  engine: Engine,
+  container: Docker.Container,
+  spec: SandboxSpec,
+  { runtime, capabilities }: Given,
+  signal: AbortSignal,
+) {
+  if (runtime.name === 'runsc') await makeLogDirectory();
   await engine.call('start a sandbox', (abortSignal) => container.start({ abortSignal }), { signal });
   const inspect = await engine.call('describe a sandbox', (abortSignal) => container.inspect({ abortSignal }), { signal });
-  const kernel = await prepareInside(engine, container, spec.runtime);
-  signal.throwIfAborted();
+  const { Pid } = inspect.State;
+  if (spec.capabilities.includes('enforced_memory') && !readsMemoryOf(Pid)) {
+    throw new CoatcheckError(
+      'sandbox_unavailable',
+      'The policy asks for `enforced_memory`, and the memory counter of the sandbox cannot be read.',
+      'Run the host in the same PID namespace as the engine, as root.',
+    );
+  }
+  const witness = await openWitness(Pid, container.id, spec);
+  const kernel = await closedOnFailure(witness, async () => {
+    const first = await prepareInside(engine, container, spec, witness.marks.issue(0));
+    signal.throwIfAborted();
+    return first;
+  });
   return {
-    pid: inspect.State.Pid,
+    pid: Pid,
+    witness,
     facts: {
       image: spec.image,
       imageDigest: inspect.Image,
@@ -105,7 +155,7 @@ async function start(engine: Engine, container: Docker.Container, spec: SandboxS
       runtimeVersion: runtime.version,
       kernel,
       inspectDigest: inspectDigest(inspect),
-      capabilities: [],
+      capabilities,
     },
   };
 }

@@ -4,6 +4,7 @@ import type Docker from 'dockerode';
 import { errorText } from '../errors.ts';
 import { type Engine, statusOf } from './engine.ts';
 import { frames } from './frames.ts';
+import { MARK_VARIABLE, markArgument } from './witness/marks.ts';
 
 export interface ExecCall {
   /** `uid:gid`. */
@@ -77,16 +78,19 @@ async function exitCode(engine: Engine, exec: Docker.Exec): Promise<number | nul
 }
 
 /**
- * Runs a short command of our own and gives its exit code and stdout (first 64 KiB); null when it did not end within `ms`
- * milliseconds or the sandbox is gone.
+ * Runs a short shell script of our own and gives its exit code and stdout (first 64 KiB); null when it did not end within
+ * `ms` milliseconds or the sandbox is gone.
+ * @param mark by which the kernel's account knows it for ours
  */
 export async function runOwn(
   engine: Engine,
   container: Docker.Container,
-  { user, command, stdin, ms }: { user: string; command: readonly string[]; stdin?: string; ms: number },
+  { user, script, mark, stdin, ms }: { user: string; script: string; mark: string; stdin?: string; ms: number },
 ): Promise<{ code: number | null; stdout: string } | null> {
   try {
-    const channel = await openExec(engine, container, { user, command, cwd: '/', env: {}, stdin: stdin !== undefined });
+    const command = ['/bin/sh', '-c', script, markArgument(mark)];
+    const env = { [MARK_VARIABLE]: mark };
+    const channel = await openExec(engine, container, { user, command, cwd: '/', env, stdin: stdin !== undefined });
     if (stdin !== undefined) channel.socket.end(stdin);
     const limit = setTimeout(() => channel.socket.destroy(), ms);
     let stdout = '';

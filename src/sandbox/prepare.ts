@@ -6,19 +6,22 @@ import { runOwn } from './exec-channel.ts';
 import { type SandboxSpec, WORK_TREE } from './sandbox.ts';
 
 // gVisor answers `dmesg` to anybody; under runc an unprivileged user may be refused, and /proc/version speaks for the host.
-const SCRIPT = `mkdir -p ${WORK_TREE} ${HOME} && { dmesg 2>/dev/null | head -n 1 | grep . || cat /proc/version; }`;
+const KERNEL = 'dmesg 2>/dev/null | head -n 1 | grep . || cat /proc/version';
+const SCRIPT = `mkdir -p ${WORK_TREE} ${HOME} && stat -f -c '%b %S' /work && { ${KERNEL}; }`;
 
 /**
- * Makes the folders that every command expects, and looks which kernel answers inside.
+ * Makes the folders that every command expects, and looks which kernel answers inside and how large the work tree's disk is.
  * @returns the first kernel log line
- * @throws CoatcheckError `not_gvisor` when gVisor was asked for and something else answers, `sandbox_died` when nothing does.
+ * @throws CoatcheckError `not_gvisor` when gVisor was asked for and something else answers, `sandbox_died` when nothing does,
+ *   `sandbox_unavailable` when the disk has not the size that was asked for
  */
 export async function prepareInside(
   engine: Engine,
   container: Docker.Container,
-  runtime: SandboxSpec['runtime'],
+  { runtime, limits }: Pick<SandboxSpec, 'runtime' | 'limits'>,
+  mark: string,
 ): Promise<string> {
-  const done = await runOwn(engine, container, { user: AGENT, command: ['/bin/sh', '-c', SCRIPT], ms: 15_000 });
+  const done = await runOwn(engine, container, { user: AGENT, script: SCRIPT, mark, ms: 15_000 });
   if (done === null || done.code !== 0) {
     throw new CoatcheckError(
       'sandbox_died',
@@ -26,7 +29,9 @@ export async function prepareInside(
       'Look at the output of its first process; the image must be derived from the one that `npm run setup` builds.',
     );
   }
-  const kernel = done.stdout.trim().slice(0, 300);
+  const [size = '', ...rest] = done.stdout.split('\n');
+  checkSize(size, limits);
+  const kernel = rest.join('\n').trim().slice(0, 300);
   if (runtime === 'runsc' && !/Starting gVisor/.test(kernel)) {
     throw new CoatcheckError(
       'not_gvisor',
@@ -35,4 +40,15 @@ export async function prepareInside(
     );
   }
   return kernel;
+}
+
+/** A mount that the engine does not see, because it has mounts of its own, would leave the work tree on the host's disk. */
+function checkSize(size: string, { workBytes }: SandboxSpec['limits']): void {
+  const [blocks = Number.NaN, blockSize = Number.NaN] = size.split(' ').map(Number);
+  if (blocks * blockSize <= workBytes) return;
+  throw new CoatcheckError(
+    'sandbox_unavailable',
+    `The sandbox's work tree would have ${blocks * blockSize} bytes instead of at most ${workBytes}.`,
+    'Run the host in the same mount namespace as the engine; for a systemd unit, without PrivateMounts and PrivateTmp.',
+  );
 }

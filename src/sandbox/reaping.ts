@@ -3,6 +3,7 @@ import type { SandboxLimits } from '../policy/limits.ts';
 import { AGENT } from './container-options.ts';
 import type { Engine } from './engine.ts';
 import { type ExecCall, runOwn } from './exec-channel.ts';
+import { MARK_VARIABLE, type Marks, markArgument } from './witness/marks.ts';
 
 // `kill … -1` reaches every process of the agent's user but the caller; the relay and process 1 are other users'.
 // Everything is stopped before anything is killed: a fork bomb fills each place that a death makes free, but it cannot
@@ -27,41 +28,40 @@ export type CommandLimits = Pick<SandboxLimits, 'openFiles' | 'processes'>;
 /** The same for a command with `keep`: nothing is killed after it. */
 const KEEPING_WRAPPER = `${INTO}; exec setsid --wait "$@"`;
 
-/** Environment variable by which the processes of one `keep` command are told from others. */
-const MARK = 'COATCHECK_COMMAND';
-
 /**
  * The command as it is really started, and what to add to its environment.
- * @param keep a name for a command that keeps what it leaves running, null for any other
+ * @param mark names the command: the kernel's account knows its processes by it, and so does `reapKept`
+ * @param keep whether what it leaves running stays
  */
 export function wrapped(
   { command, cwd, limits }: { command: readonly string[]; cwd: string; limits: CommandLimits },
-  keep: string | null,
+  mark: string,
+  keep: boolean,
 ): Pick<ExecCall, 'command' | 'env'> {
-  const wrapper = keep === null ? WRAPPER : KEEPING_WRAPPER;
-  const argv = ['/bin/sh', '-c', wrapper, 'coatcheck', cwd, String(limits.openFiles), String(limits.processes), ...command];
-  return { command: argv, env: keep === null ? {} : { [MARK]: keep } };
+  const shell = ['/bin/sh', '-c', keep ? KEEPING_WRAPPER : WRAPPER, markArgument(mark)];
+  const argv = [...shell, cwd, String(limits.openFiles), String(limits.processes), ...command];
+  return { command: argv, env: { [MARK_VARIABLE]: mark } };
 }
 
 const REAP_MS = 5000;
 const REAP_TRIES = 3;
 
 /** Kills every process of the agent's user, from outside; false when the guest does not do it. */
-export function reap(engine: Engine, container: Docker.Container): Promise<boolean> {
-  return runInside(engine, container, KILL_ALL);
+export function reap(engine: Engine, container: Docker.Container, marks: Marks): Promise<boolean> {
+  return runInside(engine, container, KILL_ALL, marks);
 }
 
-/** Kills the processes of one `keep` command, found by their environment; false when the guest does not do it. */
-export function reapKept(engine: Engine, container: Docker.Container, keep: string): Promise<boolean> {
-  const isOne = `grep -qzx '${MARK}=${keep}' $p/environ 2>/dev/null`;
-  return runInside(engine, container, `for p in /proc/[0-9]*; do ${isOne} && kill -KILL \${p#/proc/}; done`);
+/** Kills the processes of one `keep` command, found by its mark in their environment; false when the guest does not do it. */
+export function reapKept(engine: Engine, container: Docker.Container, mark: string, marks: Marks): Promise<boolean> {
+  const isOne = `grep -qzx '${MARK_VARIABLE}=${mark}' $p/environ 2>/dev/null`;
+  return runInside(engine, container, `for p in /proc/[0-9]*; do ${isOne} && kill -KILL \${p#/proc/}; done`, marks);
 }
 
-async function runInside(engine: Engine, container: Docker.Container, script: string): Promise<boolean> {
+async function runInside(engine: Engine, container: Docker.Container, kill: string, marks: Marks): Promise<boolean> {
   // A wrapper that does the same at this moment may stop or kill ours: then it is tried again.
   for (let tries = 0; tries < REAP_TRIES; tries += 1) {
-    const command = ['/bin/sh', '-c', `${script}; exit 0`];
-    const done = await runOwn(engine, container, { user: AGENT, command, ms: REAP_MS / (REAP_TRIES - tries) });
+    const own = { user: AGENT, script: `${kill}; exit 0`, mark: marks.issue(0) };
+    const done = await runOwn(engine, container, { ...own, ms: REAP_MS / (REAP_TRIES - tries) });
     if (done?.code === 0) return true;
   }
   return false;

@@ -33,6 +33,8 @@ export interface Ground {
 }
 
 export interface Run extends Pick<ExecOptions, 'timeoutMs' | 'signal' | 'outputLimit'> {
+  /** Its number in the sandbox. */
+  readonly number: number;
   readonly call: Omit<ExecCall, 'user' | 'stdin'>;
   readonly stdin: ExecOptions['stdin'] | undefined;
   readonly onOutput?: ExecOptions['onOutput'] | undefined;
@@ -46,7 +48,7 @@ export interface Run extends Pick<ExecOptions, 'timeoutMs' | 'signal' | 'outputL
  */
 export async function runCommand(ground: Ground, run: Run): Promise<ExecResult> {
   const started = performance.now();
-  const output = new CommandOutput(run.outputLimit);
+  const output = new CommandOutput(run.outputLimit, run.number);
   const done = ({ end, exitCode = null, note = '' }: Ending) => output.result(end, exitCode, performance.now() - started, note);
   if (run.signal.aborted) return done({ end: 'aborted' });
   let channel: ExecChannel;

@@ -25,9 +25,9 @@ export const TRUST_ENVIRONMENT: Readonly<Record<string, string>> = Object.fromEn
  * Writes the image's authorities and this one (PEM) where the agent's user can read but not change them.
  * @throws CoatcheckError `trust_failed`
  */
-export async function writeTrust(engine: Engine, container: Docker.Container, authority: string): Promise<void> {
-  const command = ['/bin/sh', '-c', WRITE];
-  const done = await runOwn(engine, container, { user: RELAY, command, stdin: `\n${authority.trim()}\n`, ms: 10_000 });
+export async function writeTrust(engine: Engine, container: Docker.Container, authority: string, mark: string): Promise<void> {
+  const stdin = `\n${authority.trim()}\n`;
+  const done = await runOwn(engine, container, { user: RELAY, script: WRITE, mark, stdin, ms: 10_000 });
   if (done?.code === 0) return;
   throw new CoatcheckError(
     'trust_failed',
