@@ -176,6 +176,13 @@ export const ControlEvent = z.discriminatedUnion('type', [
     type: z.literal('policy.resolved'),
     ruleFile: z.strictObject({ path: z.string(), blob: ObjectId }).nullable(),
     configuration: z.strictObject({ path: z.string(), blob: ObjectId }).nullable(),
+    /** The organisation's file, and the commit of its repository that it was read from; null when there is none. */
+    organisation: z
+      .strictObject({ repository: z.string(), path: z.string(), blob: ObjectId, commit: ObjectId })
+      .nullable()
+      .optional(),
+    /** The base's lock file by which a preset opened paths. */
+    lockFile: z.strictObject({ path: z.string(), blob: ObjectId }).optional(),
     commands: z.array(DeclaredCommand),
     /** Lines of the commands section that were not recognised, and so are not run. */
     notRecognised: z.array(z.string()),

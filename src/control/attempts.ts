@@ -13,6 +13,7 @@ import type {
 import type { Changes } from './changes.ts';
 import type { Credentials } from './credentials.ts';
 import { digestOf, newSecret } from './fencing.ts';
+import type { Grants } from './grants.ts';
 import type { Leases } from './leases.ts';
 import type { AttemptRef, Recorder } from './record.ts';
 
@@ -20,7 +21,8 @@ export interface AttemptsOptions {
   readonly store: Store;
   readonly recorder: Recorder;
   readonly leases: Leases;
-  readonly credentials: Credentials;
+  readonly credentials: Pick<Credentials, 'mintRead' | 'modelKey'>;
+  readonly grants: Grants;
   /** Where a host's door finds the model gateway. */
   readonly modelUrl: () => string;
   /** Where git fetches a repository from, without credentials. */
@@ -34,7 +36,7 @@ export interface AttemptsOptions {
 
 /** What hosts may do with attempts. Every call but `claim` has passed the fence already. */
 export function openAttempts(options: AttemptsOptions) {
-  const { store, recorder, leases, credentials } = options;
+  const { store, recorder, leases, credentials, grants } = options;
 
   return {
     /** The running attempt that a fencing token stands for. */
@@ -68,7 +70,10 @@ export function openAttempts(options: AttemptsOptions) {
     async grant(ref: AttemptRef, request: GrantRequest): Promise<GrantAnswer> {
       leases.renew(ref);
       const { task, work } = await store.tasks.get(ref.task);
+      if (work === null) throw new Error(`Task ${ref.task} runs without a work order.`);
+      if (request.grant === 'registry') return grants.registry(ref, work, request.rule);
       if (request.grant === 'repository_read') {
+        if (request.rule !== undefined) return grants.repository(ref, task, work, request.rule);
         const token = await credentials.mintRead(ref, task);
         return {
           grant: 'repository_read',
@@ -77,7 +82,6 @@ export function openAttempts(options: AttemptsOptions) {
           expiresAt: token.expiresAt,
         };
       }
-      if (work === null) throw new Error(`Task ${ref.task} runs without a work order.`);
       const key = await credentials.modelKey(ref, task);
       return { grant: 'model', url: options.modelUrl(), key, dialect: work.model.dialect, model: work.model.name };
     },

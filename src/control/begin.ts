@@ -2,6 +2,7 @@ import { errorText } from '../errors.ts';
 import { isEnd, type Task } from '../task/task.ts';
 import { closeAttempt } from './conclude.ts';
 import { ending } from './ending.ts';
+import type { OrganisationFile } from './organisation.ts';
 import type { ControlParts } from './parts.ts';
 import { type PrepareParts, prepare } from './prepare.ts';
 
@@ -37,6 +38,8 @@ export async function begin(
         type: 'policy.resolved',
         ruleFile: prepared.ruleFile && { path: prepared.ruleFile.path, blob: prepared.ruleFile.blob },
         configuration: prepared.configuration && { path: prepared.configuration.path, blob: prepared.configuration.blob },
+        organisation: placeOf(prepared.organisation),
+        ...(prepared.lockFile && { lockFile: { path: prepared.lockFile.path, blob: prepared.lockFile.blob } }),
         commands: [...prepared.policy.commands],
         notRecognised: [...prepared.notRecognised],
         digest: prepared.policy.digest,
@@ -56,6 +59,10 @@ export async function begin(
   follow.touch(task.id);
   await parts.wake(ref);
 }
+
+/** Where the organisation's file was read, without its text. */
+const placeOf = (file: OrganisationFile | null) =>
+  file && { repository: file.repository, path: file.path, blob: file.blob, commit: file.commit };
 
 /** What was found to verify with, said while the task waits; which lines were not recognised stands in the comment itself. */
 function declared(commands: number, ruleFile: string | null, notRecognised: number): string {

@@ -9,23 +9,26 @@ import type { GitNetwork } from '../git/remote.ts';
 import type { GitHub } from '../github/github.ts';
 import { modelDispatcher } from '../model/dispatcher.ts';
 import { createModelGateway } from '../model/gateway.ts';
-import type { EgressRule } from '../policy/egress.ts';
 import type { OperatorConfig } from '../policy/operator-config.ts';
+import type { Preset } from '../policy/presets.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Delivery } from '../store/deliveries.ts';
 import type { Store } from '../store/store.ts';
+import type { Task } from '../task/task.ts';
 import type { TriggerSettings } from '../triggers/trigger.ts';
 import { openAttempts } from './attempts.ts';
 import { begin } from './begin.ts';
 import { openChanges } from './changes.ts';
 import { checkRuns } from './check-run.ts';
 import { conclude } from './conclude.ts';
-import { openCredentials } from './credentials.ts';
+import { openCredentials, type RuleSecret } from './credentials.ts';
 import { openDeliveries } from './deliveries.ts';
 import { openFollow } from './follow.ts';
+import { openGrants } from './grants.ts';
 import { hostApi } from './host-api.ts';
 import { leases } from './leases.ts';
 import { modelPart, type Provider } from './model-access.ts';
+import { readOrganisation } from './organisation.ts';
 import { pages, taskPath } from './pages.ts';
 import type { ControlParts } from './parts.ts';
 import { openRecorder } from './record.ts';
@@ -44,8 +47,10 @@ export interface ControlOptions {
   readonly github: GitHub;
   readonly key: SigningKey;
   readonly operator: OperatorConfig;
-  readonly presets: ReadonlyMap<string, readonly EgressRule[]>;
+  readonly presets: ReadonlyMap<string, Preset>;
   readonly providers: ReadonlyMap<string, Provider>;
+  /** Credentials of the policy's grants, by their ids. */
+  readonly registries: ReadonlyMap<string, RuleSecret>;
   readonly settings: TriggerSettings;
   readonly identity: { readonly name: string; readonly email: string };
   /** How git reaches GitHub. */
@@ -92,7 +97,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       return new Redactor([...options.secrets, ...live.map((credential) => credential.secret)]);
     },
   });
-  const credentials = openCredentials({ store, recorder, github });
+  const credentials = openCredentials({ store, recorder, github, registries: options.registries });
   const follow = openFollow({ store, recorder, github, directory, pageOf, trouble });
   const changes = openChanges({ directory });
   const repositoryUrl = (repository: { owner: string; name: string }) =>
@@ -131,6 +136,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     recorder,
     leases: held,
     credentials,
+    grants: openGrants({ credentials, repositoryUrl }),
     changes,
     modelUrl: () => `${options.controlUrl}${MODEL_PATH}`,
     repositoryUrl,
@@ -141,7 +147,13 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const stopFollowing = recorder.follow((ref) => follow.touch(ref.task));
 
   const githubUrls = { apiUrl: options.apiUrl, webUrl: options.gitUrl };
-  const rules = { github, operator: options.operator, presets: options.presets, githubUrls };
+  const rules = {
+    github,
+    operator: options.operator,
+    presets: options.presets,
+    organisationOf: (task: Task) => readOrganisation(credentials, { task: task.id, attempt: 1 }, task),
+    githubUrls,
+  };
   const deliveries = openDeliveries({
     store,
     recorder,

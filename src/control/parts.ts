@@ -18,7 +18,7 @@ export interface ControlParts {
   readonly store: Store;
   readonly recorder: Recorder;
   readonly github: GitHub;
-  readonly credentials: Credentials;
+  readonly credentials: Pick<Credentials, 'mintRead' | 'mintWrite' | 'revokeAll'>;
   readonly follow: Follow;
   readonly checks: CheckRuns;
   readonly changes: Changes;

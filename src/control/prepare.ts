@@ -1,26 +1,26 @@
 import { CoatcheckError } from '../errors.ts';
-import type { GitHub, Installation } from '../github/github.ts';
+import type { GitHub } from '../github/github.ts';
 import { type EffectivePolicy, effectivePolicy } from '../policy/effective-policy.ts';
 import type { EgressRule } from '../policy/egress.ts';
+import { foreignRepositories } from '../policy/grants.ts';
 import type { OperatorConfig } from '../policy/operator-config.ts';
-import { QuarantinePolicy } from '../policy/quarantine.ts';
+import { ORGANISATION_REPOSITORY, parseOrganisationConfig } from '../policy/organisation-config.ts';
+import { type Preset, presetRules } from '../policy/presets.ts';
 import { parseRepositoryConfig, REPOSITORY_CONFIG } from '../policy/repository-config.ts';
 import { RULE_FILES, type RuleFile, readRuleFile } from '../policy/rule-file.ts';
 import type { Task } from '../task/task.ts';
 import type { WorkOrder } from '../task/work-order.ts';
-
-/** A blob of the base tree as it was read, by the name it has there. */
-interface BaseFile {
-  readonly path: string;
-  readonly blob: string;
-  readonly text: string;
-}
+import { type BaseFile, type BlobReader, readBaseFile } from './base-file.ts';
+import type { OrganisationFile } from './organisation.ts';
 
 export interface Prepared {
   readonly work: WorkOrder;
   readonly policy: EffectivePolicy;
   readonly ruleFile: BaseFile | null;
   readonly configuration: BaseFile | null;
+  readonly organisation: OrganisationFile | null;
+  /** The lock file that a preset's paths were made from. */
+  readonly lockFile: BaseFile | null;
   /** Lines of the commands section that are not run, as a person reads them. */
   readonly notRecognised: readonly string[];
 }
@@ -29,55 +29,50 @@ export interface Prepared {
 export interface PrepareParts {
   readonly github: GitHub;
   readonly operator: OperatorConfig;
-  /** The rules of every preset, by name. */
-  readonly presets: ReadonlyMap<string, readonly EgressRule[]>;
+  /** Every preset that the operator's policy names. */
+  readonly presets: ReadonlyMap<string, Preset>;
+  readonly organisationOf: (task: Task) => Promise<OrganisationFile | null>;
   /** Where GitHub is, as programs inside know it. */
   readonly githubUrls: WorkOrder['github'];
 }
 
-/** Rule files and configuration are written by people; what is larger is something else. Bytes. */
-const FILE_LIMIT = 1024 * 1024;
-
-async function read(reader: Installation, task: Task, path: string): Promise<BaseFile | null> {
-  const entry = await reader.findEntry(task.repository, task.base.sha, path);
-  if (entry === null) return null;
-  // 120000 is a symbolic link: what it points to is not what was reviewed under this name.
-  if (entry.type !== 'blob' || entry.mode === '120000') {
-    throw new CoatcheckError(
-      'configuration_invalid',
-      `${path} is not a regular file in ${task.base.ref} (mode ${entry.mode}).`,
-      'Replace it with a regular file.',
-    );
-  }
-  if ((entry.size ?? 0) > FILE_LIMIT) {
-    throw new CoatcheckError(
-      'configuration_invalid',
-      `${path} has ${entry.size} bytes in ${task.base.ref}; at most ${FILE_LIMIT} are read.`,
-      'Make the file smaller.',
-    );
-  }
-  const bytes = await reader.readBlob(task.repository, entry.sha, FILE_LIMIT);
-  return { path, blob: entry.sha, text: bytes.toString('utf8') };
-}
-
-async function readRules(reader: Installation, task: Task): Promise<BaseFile | null> {
+async function readRules(reader: BlobReader, base: Task['base']): Promise<BaseFile | null> {
   for (const name of RULE_FILES) {
-    const file = await read(reader, task, name);
+    const file = await readBaseFile(reader, base, name);
     if (file !== null) return file;
   }
   return null;
 }
 
+/** In the organisation's own repository the file of this name is the organisation's, and the repository has none. */
+async function readConfiguration(reader: BlobReader, task: Task): Promise<BaseFile | null> {
+  if (task.repository.name.toLowerCase() === ORGANISATION_REPOSITORY) return null;
+  return readBaseFile(reader, task.base, REPOSITORY_CONFIG);
+}
+
 /**
- * Reads the repository's rules from the base tree at its pinned commit, as git blobs, and says what a host has to do.
+ * Reads the rules of organisation and repository, the latter from the base tree at its pinned commit, as git blobs, and
+ * says what a host has to do.
  * @throws CoatcheckError `configuration_invalid` or `policy_widened` with everything a person needs to correct it.
  */
 export async function prepare(task: Task, parts: PrepareParts): Promise<Prepared> {
-  const reader = parts.github.installation(task.installation);
-  const configuration = await read(reader, task, REPOSITORY_CONFIG);
-  const ruleFile = await readRules(reader, task);
+  const installation = parts.github.installation(task.installation);
+  const reader: BlobReader = {
+    findEntry: (sha, path) => installation.findEntry(task.repository, sha, path),
+    readBlob: (sha, limit) => installation.readBlob(task.repository, sha, limit),
+  };
+  const organisation = await parts.organisationOf(task);
+  const configuration = await readConfiguration(reader, task);
+  const ruleFile = await readRules(reader, task.base);
   const rules: RuleFile | null = ruleFile && readRuleFile(ruleFile.path, ruleFile.text);
-  const policy = effectivePolicy(parts.operator, configuration && parseRepositoryConfig(configuration.text), rules);
+  const policy = effectivePolicy({
+    operator: parts.operator,
+    organisation: organisation && parseOrganisationConfig(organisation.text, `${organisation.repository}/${organisation.path}`),
+    repository: configuration && parseRepositoryConfig(configuration.text),
+    ruleFile: rules,
+    now: Date.now(),
+  });
+  const { egress, lockFile } = await resolveEgress(task, policy, parts, reader);
   const work: WorkOrder = {
     task: task.id,
     attempt: 1,
@@ -91,12 +86,33 @@ export async function prepare(task: Task, parts: PrepareParts): Promise<Prepared
     model: { name: policy.model.name, dialect: policy.model.dialect },
     image: policy.image,
     runtime: policy.runtime,
-    capabilities: [],
+    capabilities: [...policy.capabilities],
     github: parts.githubUrls,
-    quarantine: QuarantinePolicy.parse({}),
-    egress: [...policy.egress.presets.flatMap((name) => parts.presets.get(name) ?? []), ...policy.egress.grants],
+    quarantine: policy.quarantine,
+    egress,
     limits: policy.limits,
   };
   const notRecognised = (rules?.notRecognised ?? []).map((line) => `${ruleFile?.path}:${line.line}: ${line.text} (${line.why})`);
-  return { work, policy, ruleFile, configuration, notRecognised };
+  return { work, policy, ruleFile, configuration, organisation, lockFile, notRecognised };
+}
+
+/** The rules behind the names of the policy, those of the base's lock file among them. */
+async function resolveEgress(
+  task: Task,
+  policy: EffectivePolicy,
+  parts: PrepareParts,
+  reader: BlobReader,
+): Promise<{ egress: EgressRule[]; lockFile: BaseFile | null }> {
+  const foreign = foreignRepositories(policy.egress.grants, task.repository.owner);
+  if (foreign.length > 0)
+    throw new CoatcheckError(
+      'policy_widened',
+      foreign.join('\n'),
+      'Take the grant out of egress, or have the operator correct it.',
+    );
+  const presets = policy.egress.presets.flatMap((name) => parts.presets.get(name) ?? []);
+  const locked = presets.find(({ modulesOf }) => modulesOf !== null)?.modulesOf ?? null;
+  const lockFile = locked === null ? null : await readBaseFile(reader, task.base, locked);
+  const opened = presets.flatMap((preset) => presetRules(preset, lockFile?.text ?? null));
+  return { egress: [...opened, ...policy.egress.grants], lockFile };
 }

@@ -4,6 +4,7 @@ import { call } from './failure.ts';
 import type { Fetch } from './fetch.ts';
 import { bindInstallation, type Installation } from './installation.ts';
 import { openOctokits } from './octokit.ts';
+import { type OtherRepository, openOther } from './other-repository.ts';
 import { keepOwnTokens } from './own-tokens.ts';
 import { readSelf, type Self } from './self.ts';
 import { type CredentialNote, type MintedToken, openTokens, type TokenScope } from './tokens.ts';
@@ -12,6 +13,7 @@ export type { CheckRunRef, Conclusion } from './check-runs.ts';
 export type { CommentRef } from './comments.ts';
 export type { PolledDelivery, PollOptions } from './deliveries.ts';
 export type { Installation } from './installation.ts';
+export type { OtherRepository } from './other-repository.ts';
 export type { Role } from './permission.ts';
 export type { OpenedPullRequest, PullRequest } from './pull-requests.ts';
 export type { Self } from './self.ts';
@@ -27,6 +29,12 @@ export interface GitHub {
   installation: (id: number, signal?: AbortSignal) => Installation;
   /** A token for one repository, to be handed out; the caller revokes it. */
   mintToken: (installation: number, scope: TokenScope, signal?: AbortSignal) => Promise<MintedToken>;
+  /** A repository of the installation's account by its name, for reading; null when the installation does not cover it. */
+  openRepository: (
+    installation: number,
+    at: { owner: string; name: string },
+    signal?: AbortSignal,
+  ) => Promise<OtherRepository | null>;
   /** True when GitHub does not know the token any more. */
   revokeToken: (token: string, signal?: AbortSignal) => Promise<boolean>;
   pollDeliveries: (options: PollOptions) => AsyncGenerator<PolledDelivery, void, undefined>;
@@ -73,6 +81,7 @@ export function connectGitHub(options: ConnectOptions): GitHub {
     self,
     installation: (id, signal) => bindInstallation({ octokits, tokens, ownTokens, self, secondMs }, id, signal),
     mintToken: tokens.mint,
+    openRepository: (id, at, signal) => openOther({ octokits, tokens, self, secondMs }, id, at, signal),
     revokeToken: tokens.revoke,
     pollDeliveries: (poll) => pollDeliveries(octokits, poll),
     close: ownTokens.close,

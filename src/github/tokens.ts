@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { call, statusOf } from './failure.ts';
 import type { Octokits } from './octokit.ts';
+import type { Repository } from './repository.ts';
 
 /** Permissions that coatcheck ever asks for; GitHub grants no more than the App itself has. */
 export interface TokenPermissions {
@@ -32,6 +33,13 @@ export const tokenId = (token: string): string => createHash('sha256').update(to
 
 export interface Tokens {
   mint: (installation: number, scope: TokenScope, signal?: AbortSignal) => Promise<MintedToken>;
+  /** A token for the one repository of this name, and which that is; null when the installation covers none. */
+  mintNamed: (
+    installation: number,
+    name: string,
+    permissions: TokenPermissions,
+    signal?: AbortSignal,
+  ) => Promise<{ token: MintedToken; repository: Repository } | null>;
   revoke: (token: string, signal?: AbortSignal) => Promise<boolean>;
 }
 
@@ -55,6 +63,32 @@ export function openTokens(octokits: Octokits, onCredential: (note: CredentialNo
       });
       onCredential({ what: 'minted', id: minted.id, installation, scope, expiresAt: minted.expiresAt });
       return minted;
+    },
+
+    async mintNamed(installation, name, permissions, signal) {
+      const made = await call('Making a repository token', signal, async () => {
+        const app = await octokits.app();
+        try {
+          const { data } = await app.rest.apps.createInstallationAccessToken({
+            installation_id: installation,
+            repositories: [name],
+            permissions: { ...permissions },
+            request: signal === undefined ? {} : { signal },
+          });
+          const [found] = data.repositories ?? [];
+          if (found === undefined) throw new Error('GitHub did not say which repository the token is for.');
+          const token = { token: data.token, expiresAt: data.expires_at, id: tokenId(data.token) };
+          return { token, repository: { id: found.id, owner: found.owner.login, name: found.name } };
+        } catch (error) {
+          // Other refusals of this status are no word about the repository.
+          if (statusOf(error) === 422 && /does not exist or is not accessible/i.test(String(error))) return null;
+          throw error;
+        }
+      });
+      if (made === null) return null;
+      const { id, expiresAt } = made.token;
+      onCredential({ what: 'minted', id, installation, scope: { repositoryId: made.repository.id, permissions }, expiresAt });
+      return made;
     },
 
     async revoke(token, signal) {

@@ -1,7 +1,9 @@
 import path from 'node:path';
+import type { DoorOptions } from '../door/door.ts';
 import { type Gateway, serveUploadPack } from '../git/gateway.ts';
 import { type LayIn, layIn } from '../git/lay-in.ts';
 import { type Mirror, openMirror } from '../git/mirror.ts';
+import { grantedRepositories } from './granted-repositories.ts';
 import { exists, originUrl } from './room.ts';
 import type { Run } from './run.ts';
 
@@ -11,6 +13,8 @@ export interface Repository {
   readonly layIn: Promise<LayIn>;
   /** Its history, behind the door's git route. */
   readonly gateway: Gateway;
+  /** Those that the work order's rules open besides. */
+  readonly granted: DoorOptions['repositories'];
 }
 
 /** Opens the repository's mirror; bringing it up to date goes on while sandbox and door are started. */
@@ -38,7 +42,7 @@ export async function openRepository(run: Run): Promise<Repository> {
     },
     gone: async () => released,
   });
-  return { layIn: made, gateway };
+  return { layIn: made, gateway, granted: await grantedRepositories(run) };
 }
 
 /** Fetches with a read token that is good for this repository alone, and packs the base. */

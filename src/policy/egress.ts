@@ -26,7 +26,12 @@ const Ports = z.array(z.int().min(1).max(65535)).min(1).default([443]).describe(
 
 /** What every rule has. */
 const common = {
-  id: z.string().min(1).max(100).describe('the name shown in the ledger and in refusals, for example "preset:npm"'),
+  id: z
+    .string()
+    .max(100)
+    // Ids name members of records; what every object has by itself is none of ours.
+    .refine((id) => /^[a-z0-9][\w.:@/-]*$/i.test(id) && !(id in {}), 'must be letters, digits and any of . _ : @ / -')
+    .describe('the name shown in the ledger and in refusals, for example "preset:npm"'),
   phases: Phases,
   privateAddresses: z
     .array(checked(z.string(), cidrProblem))
@@ -38,23 +43,40 @@ const common = {
     .describe('when the rule ends to be in force, as "2027-01-31T00:00:00Z"; checked at every decision'),
 };
 
+/** Headers by which requests are told apart and connections kept: to set one of them is to write another request. */
+const FRAMING: ReadonlySet<string> = new Set(
+  'host connection content-length content-encoding transfer-encoding te trailer upgrade expect keep-alive proxy-connection'.split(
+    ' ',
+  ),
+);
+
 /**
  * A credential that the door adds to what passes under a rule; its value never enters the sandbox. The rule names the
  * variable of the control plane's environment that holds it.
  */
-export const RuleCredential = z.strictObject({
-  env: z
-    .string()
-    .regex(/^[A-Z][A-Z0-9_]*$/, 'must be the name of an environment variable, not a secret')
-    .describe('the name of the environment variable of the control plane that holds the secret'),
-  header: z
-    .string()
-    .regex(/^[a-z][a-z0-9-]*$/, 'must be a header name in lower case')
-    .default('authorization'),
-  /** `bearer`: `Bearer SECRET`; `basic`: base64 of `user:SECRET`; `plain`: the secret alone. */
-  scheme: z.enum(['bearer', 'basic', 'plain']).default('bearer'),
-  user: z.string().min(1).optional().describe('the user name of the scheme "basic"'),
-});
+export const RuleCredential = z
+  .strictObject({
+    env: z
+      .string()
+      .regex(/^[A-Z][A-Z0-9_]*$/, 'must be the name of an environment variable, not a secret')
+      .describe('the name of the environment variable of the control plane that holds the secret'),
+    header: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]*$/, 'must be a header name in lower case')
+      .refine((name) => !FRAMING.has(name), 'must not be a header that carries no credential')
+      .default('authorization'),
+    /** `bearer`: `Bearer SECRET`; `basic`: base64 of `user:SECRET`; `plain`: the secret alone. */
+    scheme: z.enum(['bearer', 'basic', 'plain']).default('bearer'),
+    user: z
+      .string()
+      .regex(/^[\x21-\x39\x3b-\x7e]+$/, 'must be printable ASCII without a colon')
+      .optional()
+      .describe('the user name of the scheme "basic"'),
+  })
+  .refine((credential) => (credential.scheme === 'basic') === (credential.user !== undefined), {
+    error: 'the scheme "basic" needs a user, and no other scheme has one',
+    path: ['user'],
+  });
 export type RuleCredential = z.infer<typeof RuleCredential>;
 
 /** TLS is ended with the task's authority and every request decided by itself. */
@@ -72,6 +94,7 @@ export const InspectRule = z.strictObject({
     .min(1)
     .default(['/'])
     .describe('path prefixes, whole segments'),
+  exact: z.boolean().default(false).describe('whether paths are meant as they stand: nothing below them, and no query'),
   credential: RuleCredential.optional(),
 });
 export type InspectRule = z.infer<typeof InspectRule>;

@@ -59,7 +59,10 @@ export function decide(rules: readonly InspectRule[], request: EgressRequest, no
     ],
     [(r) => inForce(r, request.phase, now), (r) => `rule ${r.id} expired at ${r.expires}`],
     [(r) => r.methods.includes(request.method), (r) => `rule ${r.id} allows ${r.methods.join(', ')} only`],
-    [(r) => r.paths.some((prefix) => pathMatches(prefix, request.path)), (r) => `rule ${r.id} does not cover this path`],
+    [
+      (r) => r.paths.some((path) => (r.exact ? path === request.path : pathMatches(path, request.path))),
+      (r) => `rule ${r.id} does not cover this path`,
+    ],
   ];
   let left = sameHost;
   for (const [holds, reason] of checks) {

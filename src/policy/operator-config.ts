@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { ModelDialect } from '../task/work-order.ts';
-import { EgressRule } from './egress.ts';
+import { CAPABILITIES, Capability } from './capabilities.ts';
 import { Glob } from './glob.ts';
+import { Grants } from './grants.ts';
 import { LimitsFile } from './limits-file.ts';
+import { QuarantineConfig } from './quarantine-config.ts';
 import { Duration } from './units.ts';
+import { VendorFeature } from './vendor-features.ts';
 import { readYaml } from './yaml-document.ts';
 
 const name = (what: string) => z.string().min(1).max(200).describe(what);
@@ -14,6 +17,9 @@ const ImageReference = z
   .max(500)
   .regex(/^[a-z0-9][\w./:@-]*$/i, 'must be an image reference')
   .describe('an image reference, best as name@sha256:…');
+
+/** What no runtime gives whose sandboxes share the host's kernel. */
+const OWN_KERNEL_ONLY: ReadonlySet<Capability> = new Set<Capability>(['own_kernel', 'kernel_witness']);
 
 export const ModelEntry = z.strictObject({
   name: name('the name repositories use and the endpoint knows'),
@@ -26,6 +32,10 @@ export const ModelEntry = z.strictObject({
     .regex(/^[A-Z][A-Z0-9_]*$/, 'must be the name of an environment variable, not a key')
     .optional()
     .describe('the name of the environment variable that holds the key'),
+  vendor_features: z
+    .array(VendorFeature)
+    .default([])
+    .describe('what the vendor may do for a request beyond answering it: ways out by another name'),
   price: z.strictObject({ input: price, output: price, cached_input: price.optional() }).optional(),
 });
 export type ModelEntry = z.infer<typeof ModelEntry>;
@@ -44,6 +54,17 @@ export const OperatorConfig = z.strictObject({
         .default(['runsc']),
       max_age: Duration.default(400 * 86_400_000).describe('the oldest runsc release to be used, as "400 days"'),
       exceptions: z.array(z.string().min(1)).default([]).describe('runsc versions that may be older'),
+      require: z
+        .array(Capability)
+        .default([...CAPABILITIES])
+        .describe(`what every sandbox must have, of ${CAPABILITIES.join(', ')}`),
+    })
+    .superRefine(({ allow, require }, context) => {
+      const lacking = require.filter((capability) => OWN_KERNEL_ONLY.has(capability));
+      if (allow.includes('runsc') || lacking.length === 0) return;
+      const rest = CAPABILITIES.filter((capability) => !OWN_KERNEL_ONLY.has(capability));
+      const message = `runc shares the host's kernel and cannot give ${lacking.join(', ')}: allow runsc, or for development write require: [${rest.join(', ')}]`;
+      context.addIssue({ code: 'custom', path: ['require'], message });
     })
     .prefault({}),
   images: z
@@ -56,7 +77,13 @@ export const OperatorConfig = z.strictObject({
     .strictObject({
       presets: z.array(z.string().min(1)).default([]).describe('presets that are open in set-up for every repository'),
       on_request: z.array(z.string().min(1)).default([]).describe('further presets that a repository may ask for'),
-      grants: z.array(EgressRule).default([]).describe('named permissions that a repository may ask for by id'),
+      grants: Grants.default([]).describe('named permissions that a repository may ask for by id'),
+    })
+    .superRefine(({ presets, on_request, grants }, context) => {
+      for (const [index, { id }] of grants.entries()) {
+        if (![...presets, ...on_request].includes(id)) continue;
+        context.addIssue({ code: 'custom', path: ['grants', index, 'id'], message: 'is the name of a preset too' });
+      }
     })
     .prefault({}),
   limits: LimitsFile.default({}).describe('ceilings, and what a task gets where its repository asks for no less'),
@@ -82,6 +109,7 @@ export const OperatorConfig = z.strictObject({
         .describe('the login of a machine user whose assignment starts a task, or null'),
     })
     .prefault({}),
+  quarantine: QuarantineConfig.prefault({}),
   protect: z.array(Glob).default([]).describe('globs of paths to protect besides the default ones'),
   yardstick: z
     .strictObject({

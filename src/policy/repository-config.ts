@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import type { DeclaredCommand } from '../task/verification.ts';
 import { CommandKind } from '../task/verification.ts';
+import { Capability } from './capabilities.ts';
 import { Glob } from './glob.ts';
 import { LimitsFile } from './limits-file.ts';
+import { StricterQuarantine } from './quarantine-config.ts';
 import { readYaml } from './yaml-document.ts';
 
 /** Read from the base tree only; a copy that the change brings is never read. */
@@ -20,6 +22,16 @@ const Commands = z
   .transform((one) => (typeof one === 'string' ? [one] : one))
   .describe(COMMANDS_ALLOWED);
 
+/** An image that cannot become another one. */
+export const ImageByDigest = z.string().regex(/@sha256:[0-9a-f]{64}$|^sha256:[0-9a-f]{64}$/, 'must name an image by its digest');
+export const EgressNames = z.array(z.string().min(1)).max(50);
+export const YardstickGlobs = z
+  .strictObject({
+    tests: z.array(Glob).max(200).default([]).describe('globs of test files besides the default ones'),
+    definitions: z.array(Glob).max(200).default([]).describe('globs of command definitions besides the default ones'),
+  })
+  .prefault({});
+
 /** What a repository asks for itself. Every part narrows or adds caution; nothing in it can widen the operator's policy. */
 export const RepositoryConfig = z.strictObject({
   commands: z
@@ -28,18 +40,15 @@ export const RepositoryConfig = z.strictObject({
     .optional()
     .describe('the commands, in place of those of the rule file'),
   model: z.string().min(1).optional().describe("the name of a model on the operator's list"),
-  image: z
-    .string()
-    .regex(/@sha256:[0-9a-f]{64}$|^sha256:[0-9a-f]{64}$/, 'must name an image by its digest')
-    .optional()
-    .describe("an image on the operator's list, as name@sha256:…"),
+  image: ImageByDigest.optional().describe("an image on the operator's list, as name@sha256:…"),
   limits: LimitsFile.optional(),
-  egress: z.array(z.string().min(1)).max(50).optional().describe('names of presets and grants, in place of the default presets'),
+  egress: EgressNames.optional().describe('names of presets and grants, in place of the default presets'),
   protect: z.array(Glob).max(200).default([]).describe('globs of paths to protect besides the default ones'),
-  yardstick: z
+  yardstick: YardstickGlobs,
+  quarantine: StricterQuarantine.default({}),
+  runtime: z
     .strictObject({
-      tests: z.array(Glob).max(200).default([]).describe('globs of test files besides the default ones'),
-      definitions: z.array(Glob).max(200).default([]).describe('globs of command definitions besides the default ones'),
+      require: z.array(Capability).default([]).describe('what the sandbox must have besides what is required of all'),
     })
     .prefault({}),
 });

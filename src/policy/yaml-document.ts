@@ -12,6 +12,7 @@ import {
 } from 'yaml';
 import { z } from 'zod';
 import { CoatcheckError } from '../errors.ts';
+import { type Allowed, allowedPart, allowedText } from './allowed.ts';
 
 /** Longer configuration is refused. Characters. */
 export const CONFIGURATION_LIMIT = 64 * 1024;
@@ -48,10 +49,11 @@ export function readYaml<S extends z.ZodType>(text: string, file: string, schema
   if (text.length > CONFIGURATION_LIMIT) fail([{ at: 0, text: `longer than ${CONFIGURATION_LIMIT} characters` }]);
 
   const document = parse(text, lines, fail);
-  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {});
+  const value: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
+  const parsed = schema.safeParse(value);
   if (!parsed.success) {
     const allowed = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
-    fail(parsed.error.issues.flatMap((issue) => explain(issue, document, allowed)));
+    fail(parsed.error.issues.flatMap((issue) => explain(issue, document, (path) => allowedPart(allowed, path, value))));
     throw parsed.error;
   }
   return { value: parsed.data, lineOf: (path) => Math.max(lines.linePos(offsetOf(document, path)).line, 1) };
@@ -93,10 +95,10 @@ function parse(text: string, lines: LineCounter, fail: (problems: readonly Probl
   return document;
 }
 
-function explain(issue: z.core.$ZodIssue, document: Document, schema: unknown): Problem[] {
+function explain(issue: z.core.$ZodIssue, document: Document, allowedAt: (path: Path) => Allowed): Problem[] {
   const where = issue.path.length > 0 ? `"${issue.path.map(String).join('.')}": ` : '';
   const at = offsetOf(document, issue.path);
-  const here = schemaAt(schema, issue.path);
+  const here = allowedAt(issue.path);
   if (issue.code === 'unrecognized_keys') {
     const keys = Object.keys(here.properties ?? {}).join(', ');
     const inside = issue.path.length > 0 ? ` in "${issue.path.map(String).join('.')}"` : '';
@@ -105,46 +107,20 @@ function explain(issue: z.core.$ZodIssue, document: Document, schema: unknown): 
       text: `unknown key "${key}"${inside}; allowed: ${keys || 'none'}`,
     }));
   }
-  const allowed = allowedAt(here);
-  const wrong = /received undefined$/.test(issue.message)
-    ? 'is missing'
-    : issue.message.replace(/^Invalid (?:input|option): /, '');
+  const allowed = allowedText(here);
+  const wrong = wrongWith(issue);
   return [{ at, text: `${where}${wrong}${allowed ? `; allowed: ${allowed}` : ''}` }];
 }
 
-/** The little of JSON Schema that is needed to say what is allowed at a place. */
-interface Allowed {
-  readonly properties?: Readonly<Record<string, unknown>>;
-  readonly items?: unknown;
-  readonly additionalProperties?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly description?: string;
-}
-const AllowedShape: z.ZodType<Allowed> = z.object({
-  properties: z.record(z.string(), z.unknown()).exactOptional(),
-  items: z.unknown().exactOptional(),
-  additionalProperties: z.unknown().exactOptional(),
-  enum: z.array(z.unknown()).exactOptional(),
-  description: z.string().exactOptional(),
-});
-
-function schemaAt(schema: unknown, path: Path): Allowed {
-  let here = AllowedShape.safeParse(schema).data ?? {};
-  for (const key of path) {
-    const next = typeof key === 'number' ? here.items : (here.properties?.[String(key)] ?? here.additionalProperties);
-    const step = AllowedShape.safeParse(next).data;
-    // What has no schema of its own (a member of a union) is described by what holds it.
-    if (step === undefined) return here;
-    here = { ...(here.description === undefined ? {} : { description: here.description }), ...step };
-  }
-  return here;
-}
-
-const allowedAt = (here: Allowed): string =>
-  here.enum?.map(String).join(', ') ?? here.description ?? Object.keys(here.properties ?? {}).join(', ');
-
 const startOf = (node: unknown): number | undefined =>
   isScalar(node) || isCollection(node) || isAlias(node) ? node.range?.[0] : undefined;
+
+/** What is wrong, without what is allowed. */
+function wrongWith(issue: z.core.$ZodIssue): string {
+  if (/received undefined$/.test(issue.message)) return 'is missing';
+  if (issue.code === 'invalid_union' && issue.discriminator !== undefined) return 'is none of these';
+  return issue.message.replace(/^Invalid (?:input|option): /, '');
+}
 
 /** Where the node at a path starts; where it is missing, the nearest node that holds its place. */
 function offsetOf(document: Document, path: Path): number {

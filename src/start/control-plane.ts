@@ -14,13 +14,14 @@ import { connectGitHub } from '../github/github.ts';
 import { webUrlOf } from '../github/manifest.ts';
 import { setupPages } from '../github/setup-page.ts';
 import { parseOperatorConfig } from '../policy/operator-config.ts';
-import { loadPresets } from '../policy/presets.ts';
+import { readPresets } from '../policy/presets.ts';
 import type { Queue } from '../queue/queue.ts';
 import { openStore } from '../store/store.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { gitNetwork } from './network.ts';
 import { readProviders } from './providers.ts';
 import type { Releases } from './release.ts';
+import { readRuleSecrets } from './rule-secrets.ts';
 import { takeIn } from './take-in.ts';
 
 type Handler = Control['handler'];
@@ -82,8 +83,9 @@ export async function startControlPlane(start: StartControl): Promise<string> {
 async function serveApp(start: StartControl, app: AppCredentials, url: string): Promise<Handler> {
   const { config, log, release, data } = start;
   const operator = parseOperatorConfig(await readFile(config.policyFile, 'utf8'), config.policyFile);
-  const presets = loadPresets([...new Set([...operator.egress.presets, ...operator.egress.on_request])]);
+  const presets = readPresets([...new Set([...operator.egress.presets, ...operator.egress.on_request])]);
   const providers = readProviders(operator, config);
+  const ruleSecrets = readRuleSecrets(operator, config);
   const network = openNetwork({
     httpProxy: null,
     httpsProxy: config.upstreamProxy,
@@ -107,6 +109,7 @@ async function serveApp(start: StartControl, app: AppCredentials, url: string): 
     operator,
     presets,
     providers,
+    registries: ruleSecrets.byRule,
     settings: { ...operator.triggers, appId: app.appId, appSlug: self.slug, botUserId: self.botUserId },
     identity: { name: self.botLogin, email: `${self.botUserId}+${self.botLogin}@users.noreply.github.com` },
     network: await gitNetwork(config),
@@ -117,7 +120,13 @@ async function serveApp(start: StartControl, app: AppCredentials, url: string): 
     hostKey: start.hostKey,
     linkKey: await data.secret('link-key'),
     openPages: config.openPages,
-    secrets: [app.privateKey, app.webhookSecret, start.hostKey, ...[...providers.values()].map((provider) => provider.apiKey)],
+    secrets: [
+      app.privateKey,
+      app.webhookSecret,
+      start.hostKey,
+      ...[...providers.values()].map((provider) => provider.apiKey),
+      ...ruleSecrets.secrets,
+    ],
     proxy: config.upstreamProxy,
     authorities: config.authorities,
     leaseMs: config.leaseMs,

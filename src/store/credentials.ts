@@ -4,7 +4,8 @@ export interface Credential {
   readonly id: string;
   readonly task: string;
   readonly attempt: number;
-  readonly kind: 'repository_read' | 'repository_write' | 'model';
+  readonly kind: 'repository_read' | 'repository_write' | 'model' | 'registry';
+  /** Empty for what is not kept here: a credential of the operator's own. */
   readonly secret: string;
   readonly scope: string;
   readonly expiresAt: string | null;

@@ -47,7 +47,7 @@ export interface Database {
     id: string;
     task: string;
     attempt: number;
-    kind: 'repository_read' | 'repository_write' | 'model';
+    kind: 'repository_read' | 'repository_write' | 'model' | 'registry';
     /** Kept only until the credential is revoked: a restarted control plane must be able to revoke what it minted. */
     secret: string | null;
     scope: string;

@@ -70,6 +70,10 @@ export const GrantAnswer = z.discriminatedUnion('grant', [
     /** An installation token for this repository alone, `contents: read`. */
     token: z.string(),
     expiresAt: z.iso.datetime(),
+    /** What a rule opens, and where its default branch is; absent for the task's own repository. */
+    repository: z
+      .strictObject({ id: z.int().positive(), owner: z.string(), name: z.string(), ref: z.string(), sha: ObjectId })
+      .optional(),
   }),
   z.strictObject({
     grant: z.literal('model'),
@@ -90,7 +94,15 @@ export type ChangeAnswer = z.infer<typeof ChangeAnswer>;
 
 /** What was looked for after the end of an attempt and whether it was gone. */
 export const CleanupProof = z.strictObject({
-  looked: z.array(z.strictObject({ kind: z.string(), id: z.string(), gone: z.boolean() })),
+  looked: z.array(
+    z.strictObject({
+      kind: z.string(),
+      id: z.string(),
+      gone: z.boolean(),
+      /** Until when at the latest, for what is kept on purpose. */
+      keptUntil: z.iso.datetime().optional(),
+    }),
+  ),
 });
 export type CleanupProof = z.infer<typeof CleanupProof>;
 

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { Capability } from '../policy/capabilities.ts';
 import { EgressRule } from '../policy/egress.ts';
 import { TaskLimits } from '../policy/limits.ts';
-import { QuarantinePolicy } from '../policy/quarantine.ts';
+import { QuarantineOrder } from '../policy/quarantine-config.ts';
+
 import { IssueSnapshot, ObjectId, RepositoryRef, TaskId } from './task.ts';
 import { DeclaredCommand } from './verification.ts';
 
@@ -27,11 +29,11 @@ export const WorkOrder = z.strictObject({
   image: z.string().min(1),
   runtime: z.enum(['runsc', 'runc']),
   /** What the policy asks of the runtime; a host that cannot give it refuses. */
-  capabilities: z.array(z.string()),
+  capabilities: z.array(Capability),
   /** Where GitHub is: reads of the task's own repository and issue under these names are answered by the door. */
   github: z.strictObject({ apiUrl: z.url(), webUrl: z.url() }),
   egress: z.array(EgressRule),
-  quarantine: QuarantinePolicy.prefault({}),
+  quarantine: QuarantineOrder.prefault({}),
   limits: TaskLimits,
 });
 export type WorkOrder = z.infer<typeof WorkOrder>;

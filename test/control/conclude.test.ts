@@ -27,7 +27,6 @@ async function scene(t: TestContext, outcome: Outcome) {
     credentials: {
       mintRead: () => Promise.reject(new Error('nothing is published')),
       mintWrite: () => Promise.reject(new Error('nothing is published')),
-      modelKey: async () => '',
       revokeAll: async () => true,
     },
     follow: { touch: () => {}, last: async () => {}, react: async () => {}, close: async () => {} },

@@ -3,6 +3,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { type Attempts, openAttempts } from '../../src/control/attempts.ts';
 import { openChanges } from '../../src/control/changes.ts';
 import type { Credentials } from '../../src/control/credentials.ts';
+import type { Grants } from '../../src/control/grants.ts';
 import { hostApi } from '../../src/control/host-api.ts';
 import { leases } from '../../src/control/leases.ts';
 import type { AttemptRef } from '../../src/control/record.ts';
@@ -13,11 +14,15 @@ const HOST_KEY = 'host-key-of-the-test-0123456789abcdef';
 const FINISH = { cleanup: { looked: [] }, plan: null, outcome: { outcome: 'ended', reason: 'internal', message: '' } };
 
 /** Gives out names of credentials that stand for nothing. */
-const credentials: Credentials = {
+const credentials: Pick<Credentials, 'mintRead' | 'modelKey'> = {
   mintRead: async () => ({ token: 'read', id: 'r', expiresAt: '2026-11-21T11:00:00.000Z' }),
-  mintWrite: async () => ({ token: 'write', id: 'w', expiresAt: '2026-11-21T11:00:00.000Z' }),
   modelKey: async () => 'model key',
-  revokeAll: async () => true,
+};
+
+/** What the rules of the work order give is another test's: grants.test.ts. */
+const grants: Grants = {
+  registry: () => Promise.reject(new Error('no rule has a credential')),
+  repository: () => Promise.reject(new Error('no rule opens a repository')),
 };
 
 async function served(t: TestContext) {
@@ -26,7 +31,7 @@ async function served(t: TestContext) {
   const handedOver: AttemptRef[] = [];
   const trouble: string[] = [];
   const attempts: Attempts = openAttempts({
-    ...{ store, recorder, credentials, leases: leases(15_000), changes: openChanges({ directory }) },
+    ...{ store, recorder, credentials, grants, leases: leases(15_000), changes: openChanges({ directory }) },
     modelUrl: () => 'http://127.0.0.1:1/model',
     repositoryUrl: ({ owner, name }) => `http://forge.test/${owner}/${name}.git`,
     handedOver: (ref) => handedOver.push(ref),
@@ -120,7 +125,7 @@ describe('the fence', () => {
 });
 
 describe('events', () => {
-  const said = (seq: number, what: string) => ({ seq, at: '2026-11-21T10:00:00.000Z', type: 'output', text: what });
+  const said = (seq: number, what: string) => ({ seq, at: '2026-11-21T10:00:00.000Z', type: 'output', text: `${what}\n` });
 
   test('are stored once each and in order; a gap ends what is taken', async (t) => {
     const { recorder, call, claim } = await served(t);
@@ -132,7 +137,7 @@ describe('events', () => {
     assert.equal(await stored(said(0, 'a'), said(1, 'b'), said(2, 'c')), 2);
     assert.equal(await stored(said(4, 'e')), 2);
     const texts = (await recorder.read(REF)).flatMap(({ event }) => (event.type === 'output' ? [event.text] : []));
-    assert.deepEqual(texts, ['a', 'b', 'c']);
+    assert.deepEqual(texts, ['a\n', 'b\n', 'c\n']);
   });
 
   test('of a type that is the control plane’s own are refused', async (t) => {

@@ -25,10 +25,6 @@ test('the presets that ship read only, in set-up only', () => {
   }
 });
 
-test('the public Go proxy is not offered', () => {
-  assert.throws(() => loadPresets(['go']), code('preset_needs_mirror', /way out/));
-});
-
 test('a name is a name and not a path', () => {
   for (const name of ['nothing', '../default', '/etc/passwd', 'npm.yaml', ''])
     assert.throws(() => loadPresets([name]), code('preset_unknown'));
