@@ -2,7 +2,7 @@ import { ControlEvent, HostEvent } from './events.ts';
 import type { Redactor } from './redact.ts';
 
 /** The longest text of an `output` event; a mark may be longer than the secret in whose place it stands. */
-const OUTPUT_UNITS = 16_384;
+export const OUTPUT_UNITS = 16_384;
 
 /** A host's event without secrets: to be called before it is stored, shown or chained. */
 export function redactHostEvent(redactor: Redactor, event: HostEvent): HostEvent {

@@ -1,7 +1,8 @@
 import { appendEvent, genesis } from '../audit/chain.ts';
 import { type ControlEvent, HostEvent, RecordedEvent, type Step, witnessOf } from '../audit/events.ts';
 import type { Redactor } from '../audit/redact.ts';
-import { redactControlEvent, redactHostEvent } from '../audit/redact-event.ts';
+import { redactControlEvent } from '../audit/redact-event.ts';
+import { ReportRedactor } from '../audit/redact-report.ts';
 import type { Store } from '../store/store.ts';
 import type { EventsRequest } from '../task/protocol.ts';
 import { serialised } from './serialised.ts';
@@ -23,6 +24,7 @@ export function openRecorder(options: { store: Store; redactorOf: (ref: AttemptR
   const { store } = options;
   const inTurn = serialised();
   const listeners = new Set<Listener>();
+  const reports = new Map<string, ReportRedactor>();
 
   async function append(ref: AttemptRef, redacted: (redactor: Redactor) => Entry[], hostSeq: number | null): Promise<void> {
     const entries = redacted(await options.redactorOf(ref));
@@ -49,6 +51,7 @@ export function openRecorder(options: { store: Store; redactorOf: (ref: AttemptR
     /** Records something that the control plane did, or that GitHub told it. */
     control: (ref: AttemptRef, event: ControlEvent, witness: 'control' | 'github' = 'control'): Promise<void> =>
       inTurn(key(ref), () => {
+        if (event.type === 'attempt.ended') reports.delete(key(ref));
         const at = new Date().toISOString();
         return append(ref, (redactor) => [{ at, witness, event: redactControlEvent(redactor, event) }], null);
       }),
@@ -80,9 +83,18 @@ export function openRecorder(options: { store: Store; redactorOf: (ref: AttemptR
           fresh.push({ at, event: HostEvent.parse(rest) });
           stored = seq;
         }
+        const report = reports.get(key(ref)) ?? new ReportRedactor();
+        reports.set(key(ref), report);
         const redacted = (redactor: Redactor) =>
-          fresh.map(({ at, event }) => ({ at, witness: witnessOf(event), event: redactHostEvent(redactor, event) }));
-        if (fresh.length > 0) await append(ref, redacted, stored);
+          fresh.flatMap(({ at, event }) =>
+            report.redact(redactor, event).map((clean) => ({ at, witness: witnessOf(clean), event: clean })),
+          );
+        if (fresh.length === 0) return stored;
+        await append(ref, redacted, stored).catch((error: unknown) => {
+          // The host reports it all again.
+          reports.delete(key(ref));
+          throw error;
+        });
         return stored;
       }),
 

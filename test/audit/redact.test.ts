@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Redactor } from '../../src/audit/redact.ts';
 import { redactHostEvent } from '../../src/audit/redact-event.ts';
+import { ReportRedactor } from '../../src/audit/redact-report.ts';
 import { StreamRedactor } from '../../src/audit/redact-stream.ts';
 
 /** Made up at run time, so that no scanner takes this file for a leak. */
@@ -114,4 +115,18 @@ test('every string of an event is cleaned, and an output event keeps its cap', (
     ms: 3,
   });
   assert.ok(!JSON.stringify(tool).includes(secret));
+});
+
+test('a secret that two pieces of live output share is taken out; what waits comes with the next event of another kind', () => {
+  const redactor = new Redactor([]);
+  const secret = `ghs_${random(36)}`;
+  for (let at = 0; at <= secret.length; at += 1) {
+    const report = new ReportRedactor();
+    const said = (text: string) => report.redact(redactor, { type: 'output', text });
+    const events = [...said(`see ${secret.slice(0, at)}`), ...said(secret.slice(at))];
+    events.push(...report.redact(redactor, { type: 'step.started', step: 'work' }));
+    assert.equal(events.at(-1)?.type, 'step.started');
+    const text = events.flatMap((event) => (event.type === 'output' ? [event.text] : [])).join('');
+    assert.equal(text, 'see [redacted: github_token]', `split at ${at}`);
+  }
 });

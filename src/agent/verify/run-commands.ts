@@ -98,9 +98,15 @@ async function runCommand(context: RunContext, command: DeclaredCommand, phase: 
     exitCode: result.exitCode,
     ms: result.ms,
     outputDigest: result.outputDigest,
-    outputTail: result.output.slice(-TAIL).toWellFormed(),
+    outputTail: tailOf(result.output),
     truncated: result.truncated || result.output.length > TAIL,
   };
+}
+
+/** The last of an output from the beginning of a line on: half a secret is not known for one by its form. */
+function tailOf(output: string): string {
+  const tail = output.slice(-TAIL).toWellFormed();
+  return output.length > TAIL ? tail.slice(tail.indexOf('\n') + 1) : tail;
 }
 
 function liveOutput(emit: (event: HostEvent) => void): (chunk: Buffer) => void {
