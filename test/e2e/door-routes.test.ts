@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GIT_ROUTE, MODEL_ROUTE } from '../../src/door/door.ts';
-import { ask, raw, rig, rule, sink, statusOf, type Teardown, temporary } from './door-rig.ts';
+import { ask, raw, rig, sink, statusOf, temporary } from './door-rig.ts';
 
 const plain = (method: string, url: string, host: string, extra = '') =>
   `${method} ${url} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${extra}\r\n`;
@@ -104,43 +103,3 @@ test('a model’s stream arrives piece by piece', async (t) => {
   const [second] = await once(response, 'data');
   assert.equal(String(second), 'data: two\n\n');
 });
-
-test('the company’s forward proxy resolves and dials, and the record says so', async (t) => {
-  const up = await sink(t);
-  const proxy = await forwardProxy(t, up.port);
-  const { door, row } = await rig(t, {
-    rules: [rule('nowhere.invalid', 443), rule('169.254.169.254', 443)],
-    upstreamProxy: proxy.url,
-  });
-  await door.set({ phase: 'setup' });
-  const answer = await ask(door, 'nowhere.invalid:443', '/x');
-  assert.deepEqual([answer.status, answer.body], [200, 'outside']);
-  assert.deepEqual(proxy.asked, ['nowhere.invalid:443']);
-  assert.match((await row(1)).reason, /forward proxy resolved/);
-  assert.equal((await ask(door, '169.254.169.254:443', '/x')).status, 403, 'an address is judged all the same');
-  assert.equal((await ask(door, 'other.invalid:443')).status, 403);
-  assert.deepEqual(proxy.asked, ['nowhere.invalid:443']);
-});
-
-/** A proxy that sends every tunnel to one port of loopback and keeps what it was asked. */
-async function forwardProxy(t: Teardown, port: number): Promise<{ url: string; asked: string[] }> {
-  const asked: string[] = [];
-  const server = http.createServer();
-  server.on('connect', (request, socket) => {
-    asked.push(request.url ?? '');
-    const target = connect(port, '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n');
-      target.pipe(socket).pipe(target);
-    });
-    target.on('error', () => socket.destroy());
-    socket.on('error', () => target.destroy());
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const { port: own } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${own}`, asked };
-}
