@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { isObject, named, objects, unknownFields } from './refusal.ts';
+import type { VendorFeature } from '../policy/vendor-features.ts';
+import { isObject, named, never, objects, type Refusal, unknownFields } from './refusal.ts';
 import { DEFAULT_OUTPUT_TOKENS, type Dialect, type JsonObject } from './wire-dialect.ts';
 
-/** Fields of https://docs.anthropic.com/en/api/messages; `container` and `mcp_servers` are left out on purpose. */
+/** Fields of https://docs.anthropic.com/en/api/messages that every request may have. */
 const FIELDS: ReadonlySet<string> = new Set([
   'model',
   'messages',
@@ -24,8 +25,15 @@ const FIELDS: ReadonlySet<string> = new Set([
   'cache_control',
 ]);
 
+const FIELD_FEATURES: Readonly<Record<string, VendorFeature>> = { container: 'code_execution', mcp_servers: 'remote_mcp' };
+
 /** Tools that the client carries out itself; all others with a type run at the vendor. */
 const CLIENT_TOOL = /^(?:custom|(?:bash|text_editor|computer|memory)_\d{8})$/;
+const TOOL_FEATURES: readonly (readonly [RegExp, VendorFeature])[] = [
+  [/^web_(?:search|fetch)_\d{8}$/, 'web_fetch'],
+  [/^code_execution_\d{8}$/, 'code_execution'],
+  [/^mcp_toolset$/, 'remote_mcp'],
+];
 
 /** Blocks that carry what they hold. */
 const BLOCKS: ReadonlySet<string> = new Set([
@@ -39,6 +47,27 @@ const BLOCKS: ReadonlySet<string> = new Set([
   'redacted_thinking',
 ]);
 const SOURCES: ReadonlySet<string> = new Set(['base64', 'text', 'content']);
+const SOURCE_FEATURES: Readonly<Record<string, VendorFeature>> = { url: 'url_inputs', file: 'stored_files' };
+
+/** Blocks in which a conversation holds what the vendor did before. */
+const BLOCK_FEATURES: Readonly<Record<string, VendorFeature>> = {
+  web_search_tool_result: 'web_fetch',
+  web_fetch_tool_result: 'web_fetch',
+  code_execution_tool_result: 'code_execution',
+  bash_code_execution_tool_result: 'code_execution',
+  text_editor_code_execution_tool_result: 'code_execution',
+  mcp_tool_use: 'remote_mcp',
+  mcp_tool_result: 'remote_mcp',
+  container_upload: 'stored_files',
+};
+/** The same for the vendor's tools as a `server_tool_use` names them. */
+const SERVER_TOOLS: Readonly<Record<string, VendorFeature>> = {
+  web_search: 'web_fetch',
+  web_fetch: 'web_fetch',
+  code_execution: 'code_execution',
+  bash_code_execution: 'code_execution',
+  text_editor_code_execution: 'code_execution',
+};
 
 const Usage = z.object({
   input_tokens: z.number().nullish(),
@@ -65,9 +94,10 @@ export const anthropicMessages: Dialect = {
     const foreign = tools.list.filter(({ type }) => type !== undefined && !(typeof type === 'string' && CLIENT_TOOL.test(type)));
     const messages = objects(body['messages'], 'messages');
     return [
-      ...unknownFields(body, FIELDS),
+      ...unknownFields(body, FIELDS, FIELD_FEATURES),
+      ...skills(body['container']),
       ...tools.refused,
-      ...foreign.map(({ type }) => `the tool ${named(type)}`),
+      ...foreign.map(({ type }) => ({ what: `the tool ${named(type)}`, feature: toolFeature(type) })),
       ...messages.refused,
       ...refusedContent(body['system']),
       ...messages.list.flatMap((message) => refusedContent(message['content'])),
@@ -97,21 +127,48 @@ export const anthropicMessages: Dialect = {
   error: (type, message) => ({ type: 'error', error: { type, message } }),
 };
 
-function refusedContent(content: unknown): readonly string[] {
+const featureIn = (features: Readonly<Record<string, VendorFeature>>, name: unknown): VendorFeature | null =>
+  typeof name === 'string' && Object.hasOwn(features, name) ? (features[name] ?? null) : null;
+
+const toolFeature = (type: unknown): VendorFeature | null =>
+  TOOL_FEATURES.find(([pattern]) => typeof type === 'string' && pattern.test(type))?.[1] ?? null;
+
+/** Skills of a container are files that the vendor keeps. */
+const skills = (container: unknown): Refusal[] =>
+  isObject(container) && container['skills'] != null ? [{ what: 'skills in a container', feature: 'stored_files' }] : [];
+
+function refusedContent(content: unknown): readonly Refusal[] {
   if (content === undefined || content === null || typeof content === 'string') return [];
   const blocks = objects(content, 'content blocks');
   return [...blocks.refused, ...blocks.list.flatMap(refusedBlock)];
 }
 
-function refusedBlock(block: JsonObject): readonly string[] {
+function refusedBlock(block: JsonObject): readonly Refusal[] {
   const { type, source, content } = block;
-  if (typeof type !== 'string' || !BLOCKS.has(type)) return [`the content block ${named(type)}`];
+  if (typeof type !== 'string' || !BLOCKS.has(type)) {
+    const feature = type === 'server_tool_use' ? featureIn(SERVER_TOOLS, block['name']) : featureIn(BLOCK_FEATURES, type);
+    return [{ what: `the content block ${named(type)}`, feature }, ...refusedSources(content)];
+  }
   // A search result's source is a label, not something that the vendor opens.
   if (type === 'search_result' || source === undefined) return refusedContent(content);
-  if (!isObject(source) || typeof source['type'] !== 'string' || !SOURCES.has(source['type'])) {
-    return [`a source of type ${named(isObject(source) ? source['type'] : undefined)}`];
-  }
-  return [...refusedContent(source['content']), ...refusedContent(content)];
+  return [...refusedSource(source), ...refusedContent(content)];
+}
+
+function refusedSource(source: unknown): readonly Refusal[] {
+  if (!isObject(source)) return [never(`a source of type ${named(undefined)}`)];
+  const { type } = source;
+  if (typeof type !== 'string' || !SOURCES.has(type))
+    return [{ what: `a source of type ${named(type)}`, feature: featureIn(SOURCE_FEATURES, type) }];
+  return refusedContent(source['content']);
+}
+
+/** What the vendor's own results hold is of many shapes; what counts in them is what they would have it open again. */
+function refusedSources(value: unknown): readonly Refusal[] {
+  if (Array.isArray(value)) return value.flatMap(refusedSources);
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([name, member]) =>
+    name === 'source' && isObject(member) ? refusedSource(member) : refusedSources(member),
+  );
 }
 
 /** Counts are cumulative: a later one replaces an earlier one (it may repeat those of the input). */

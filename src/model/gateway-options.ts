@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { VendorFeature } from '../policy/vendor-features.ts';
 import type { ModelDialect } from '../task/work-order.ts';
 import type { Price, Usage } from './usage.ts';
 
@@ -19,6 +20,8 @@ export interface ModelAccess {
     /** The real key; it leaves this process towards the provider only. */
     readonly apiKey: string;
     readonly model: string;
+    /** What the operator lets the vendor do beyond answering from the request. */
+    readonly features: readonly VendorFeature[];
     readonly price?: Price | undefined;
   };
 }

@@ -4,6 +4,7 @@ import { CoatcheckError } from '../errors.ts';
 import { DIALECTS } from './dialect.ts';
 import type { ModelAccess, ModelGatewayOptions } from './gateway-options.ts';
 import { type Passed, passThrough } from './pass-through.ts';
+import { type Refusal, withoutGranted } from './refusal.ts';
 import { readBody } from './request-body.ts';
 import { costOf, NO_USAGE, tokensOf, type Usage } from './usage.ts';
 import type { Dialect, JsonObject } from './wire-dialect.ts';
@@ -126,12 +127,20 @@ async function checkedBody(
     if (!(thrown instanceof CoatcheckError)) throw new Refused(400, 'invalid_request_error', 'The request was cut off.');
     throw new Refused(thrown.code === 'body_too_large' ? 413 : 400, 'invalid_request_error', thrown.toString());
   }
-  const refused = dialect.refused(body);
-  if (refused.length > 0) {
-    const what = [...new Set(refused)].slice(0, 8).join(', ');
-    throw new Refused(403, 'not_granted', `Refused by policy: ${what}. Only what is in the request itself may be used.`);
-  }
+  const refused = withoutGranted(dialect.refused(body), new Set(access.provider.features));
+  if (refused.length > 0) throw new Refused(403, 'not_granted', notGranted(refused, access.provider.model));
   return body;
+}
+
+/** What was refused, and what would have to stand where for it to pass. */
+function notGranted(refused: readonly Refusal[], model: string): string {
+  const what = [...new Set(refused.map((one) => one.what))].slice(0, 8).join(', ');
+  const features = [...new Set(refused.flatMap(({ feature }) => feature ?? []))].sort();
+  const where =
+    features.length === 0
+      ? ''
+      : ` The operator grants ${features.join(', ')} under vendor_features of the model "${model}" in the policy file.`;
+  return `Refused by policy: ${what}. Only what is in the request itself may be used.${where}`;
 }
 
 async function withinBudget(

@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { isObject, named, objects, unknownFields } from './refusal.ts';
+import type { VendorFeature } from '../policy/vendor-features.ts';
+import { isObject, named, never, objects, type Refusal, unknownFields } from './refusal.ts';
 import { DEFAULT_OUTPUT_TOKENS, type Dialect, type JsonObject } from './wire-dialect.ts';
 
 /**
  * Fields of https://platform.openai.com/docs/api-reference/chat/create and the sampling knobs that compatible servers
- * add; `web_search_options`, `plugins`, `audio` and `store` are left out on purpose.
+ * add, that every request may have. `plugins`, `audio` and `store` are left out on purpose.
  */
 const FIELDS: ReadonlySet<string> = new Set([
   'model',
@@ -43,6 +44,17 @@ const FIELDS: ReadonlySet<string> = new Set([
   'metadata',
 ]);
 
+const FIELD_FEATURES: Readonly<Record<string, VendorFeature>> = { web_search_options: 'web_fetch' };
+
+/** Tools of the vendor's own, as OpenAI's newer API and servers compatible with this one name them. */
+const TOOL_FEATURES: Readonly<Record<string, VendorFeature>> = {
+  web_search: 'web_fetch',
+  web_search_preview: 'web_fetch',
+  code_interpreter: 'code_execution',
+  mcp: 'remote_mcp',
+  file_search: 'stored_files',
+};
+
 const PARTS: ReadonlySet<string> = new Set(['text', 'refusal', 'image_url', 'input_audio', 'file']);
 
 const Usage = z.object({
@@ -68,9 +80,11 @@ export const openaiChat: Dialect = {
     const tools = objects(body['tools'], 'tools');
     const messages = objects(body['messages'], 'messages');
     return [
-      ...unknownFields(body, FIELDS),
+      ...unknownFields(body, FIELDS, FIELD_FEATURES),
       ...tools.refused,
-      ...tools.list.filter(({ type }) => type !== 'function').map(({ type }) => `the tool ${named(type)}`),
+      ...tools.list
+        .filter(({ type }) => type !== 'function')
+        .map(({ type }) => ({ what: `the tool ${named(type)}`, feature: toolFeature(type) })),
       ...messages.refused,
       ...messages.list.flatMap((message) => refusedContent(message['content'])),
     ];
@@ -104,23 +118,33 @@ export const openaiChat: Dialect = {
   error: (type, message) => ({ error: { message, type, param: null, code: type } }),
 };
 
-function refusedContent(content: unknown): readonly string[] {
+const toolFeature = (type: unknown): VendorFeature | null =>
+  typeof type === 'string' && Object.hasOwn(TOOL_FEATURES, type) ? (TOOL_FEATURES[type] ?? null) : null;
+
+function refusedContent(content: unknown): readonly Refusal[] {
   if (content === undefined || content === null || typeof content === 'string') return [];
   const parts = objects(content, 'content parts');
   return [...parts.refused, ...parts.list.flatMap(refusedPart)];
 }
 
-function refusedPart(part: JsonObject): readonly string[] {
+function refusedPart(part: JsonObject): readonly Refusal[] {
   const { type, image_url: image, file } = part;
-  if (typeof type !== 'string' || !PARTS.has(type)) return [`the content part ${named(type)}`];
+  if (typeof type !== 'string' || !PARTS.has(type)) return [never(`the content part ${named(type)}`)];
   if (type === 'image_url') {
     const url = isObject(image) ? image['url'] : image;
-    return typeof url === 'string' && /^data:/i.test(url) ? [] : ['an image by its URL'];
+    if (typeof url === 'string' && /^data:/i.test(url)) return [];
+    return [{ what: 'an image by its URL', feature: isWeb(url) ? 'url_inputs' : null }];
   }
-  if (type === 'file' && !(isObject(file) && file['file_id'] === undefined && isInline(file['file_data']))) {
-    return ['a file that is not in the request itself'];
-  }
-  return [];
+  return type === 'file' ? refusedFile(file) : [];
 }
 
-const isInline = (data: unknown) => typeof data === 'string' && !/^\s*https?:/i.test(data);
+function refusedFile(file: unknown): readonly Refusal[] {
+  const what = 'a file that is not in the request itself';
+  if (!isObject(file)) return [never(what)];
+  const { file_id: id, file_data: data } = file;
+  const stored: Refusal[] = id === undefined ? [] : [{ what, feature: 'stored_files' }];
+  if (isWeb(data)) return [...stored, { what, feature: 'url_inputs' }];
+  return typeof data === 'string' || (data === undefined && id !== undefined) ? stored : [...stored, never(what)];
+}
+
+const isWeb = (url: unknown) => typeof url === 'string' && /^\s*https?:/i.test(url);

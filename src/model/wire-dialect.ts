@@ -1,3 +1,4 @@
+import type { Refusal } from './refusal.ts';
 import type { Observed } from './usage.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -12,8 +13,8 @@ export interface Dialect {
   authorization(apiKey: string): Readonly<Record<string, string>>;
   /** Client headers that pass. */
   readonly requestHeaders: readonly string[];
-  /** What in a request body would let the vendor reach out, or is not known; empty when the body may pass. */
-  refused(body: JsonObject): readonly string[];
+  /** What in a request body would let the vendor reach out, or is not known; empty when the body may pass without any grant. */
+  refused(body: JsonObject): readonly Refusal[];
   /** The body as it is sent on, with the granted model. */
   outgoing(body: JsonObject, model: string): JsonObject;
   /** The most tokens that the answer may have. */

@@ -26,6 +26,7 @@ export function readProviders(operator: OperatorConfig, config: Config): Readonl
           baseUrl: model.base_url,
           apiKey,
           model: model.name,
+          features: model.vendor_features,
           price: price && { input: price.input, output: price.output, cachedInput: price.cached_input },
         },
       ];

@@ -7,6 +7,7 @@ import { modelDispatcher } from '../../src/model/dispatcher.ts';
 import { createModelGateway } from '../../src/model/gateway.ts';
 import type { ModelCall, Reservation } from '../../src/model/gateway-options.ts';
 import type { Usage } from '../../src/model/usage.ts';
+import type { VendorFeature } from '../../src/policy/vendor-features.ts';
 import type { ModelDialect } from '../../src/task/work-order.ts';
 import { startScriptedModel } from './model.ts';
 import type { Script } from './script.ts';
@@ -32,6 +33,7 @@ export interface FixtureOptions {
   readonly reserve?: (tokens: number) => Reservation;
   readonly open?: () => boolean;
   readonly bodyLimit?: number;
+  readonly features?: readonly VendorFeature[];
 }
 
 /** The gateway on a port of its own, with a ledger in memory. */
@@ -51,7 +53,14 @@ export async function startGateway(t: TestContext, options: FixtureOptions): Pro
         : {
             attempt: { task: 't', attempt: 1 },
             open: options.open?.() ?? true,
-            provider: { dialect, baseUrl, apiKey: REAL_KEY, model: 'granted-model', price: PRICE },
+            provider: {
+              dialect,
+              baseUrl,
+              apiKey: REAL_KEY,
+              model: 'granted-model',
+              features: options.features ?? [],
+              price: PRICE,
+            },
           },
     reserve: async (_attempt, tokens) => {
       const answer = options.reserve?.(tokens) ?? { granted: true, id: `r${reserved.length}` };
