@@ -28,6 +28,8 @@ export interface Parts {
 export function createDecidingServer(parts: Parts, insideOf: (socket: Duplex) => Inside | null): http.Server {
   /** Connections with a request in progress. */
   const busy = new WeakSet<Duplex>();
+  /** Connections on which a request came too early: it is refused, and what follows it is not looked at. */
+  const over = new WeakSet<Duplex>();
   // A missing Host is refused by `checkFraming`, so that the refusal has its row.
   const server = http.createServer(
     {
@@ -39,7 +41,9 @@ export function createDecidingServer(parts: Parts, insideOf: (socket: Duplex) =>
       connectionsCheckingInterval: Math.min(5_000, parts.timings.headMs),
     },
     (request, response) => {
+      if (over.has(request.socket)) return;
       const pipelined = busy.has(request.socket);
+      if (pipelined) over.add(request.socket);
       busy.add(request.socket);
       if (!pipelined) response.once('close', () => busy.delete(request.socket));
       serve(parts, request, response, insideOf(request.socket), pipelined);
