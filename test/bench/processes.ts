@@ -51,3 +51,13 @@ function read(pid: number, file: string): string {
     return ''; // it ended
   }
 }
+
+/** Processor time that the control group of a process has used so far, with all that lived in it; see cgroups(7). Seconds. */
+export function groupSeconds(pid: number): number {
+  const groups = read(pid, 'cgroup').split('\n');
+  const older = groups.find((line) => line.split(':')[1]?.split(',').includes('cpuacct'));
+  const path = (older ?? groups.find((line) => line.startsWith('0::')))?.split(':').slice(2).join(':') ?? '';
+  if (older !== undefined) return Number(readFileSync(`/sys/fs/cgroup/cpuacct${path}/cpuacct.usage`, 'utf8')) / 1e9;
+  const stat = readFileSync(`/sys/fs/cgroup${path}/cpu.stat`, 'utf8');
+  return Number(/^usage_usec (\d+)$/m.exec(stat)?.[1] ?? Number.NaN) / 1e6;
+}

@@ -7,8 +7,9 @@ import type { Bench } from './bench.ts';
 import { door } from './door.ts';
 import { load, machine } from './machine.ts';
 import { table } from './table.ts';
+import { witness } from './witness.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { door };
+const BENCHES: Readonly<Record<string, Bench>> = { door, witness };
 
 const args = process.argv.slice(2);
 const names = args.filter((arg) => !arg.startsWith('--'));
