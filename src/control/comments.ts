@@ -81,17 +81,18 @@ export function statusComment(entry: TaskEntry, events: readonly RecordedEvent[]
 /** Title and body of the pull request. `marked` says in the title that it is a draft where GitHub has no drafts. */
 export function pullRequestText(
   task: Task,
-  change: { readonly summary: AgentSummary; readonly verification: Verification },
+  change: { readonly summary: AgentSummary; readonly verification: Verification; readonly notes: readonly Finding[] },
   plan: string | null,
   page: string,
   marked: boolean,
 ): { title: string; body: string } {
-  const { summary, verification } = change;
+  const { summary, verification, notes } = change;
   const title = neutraliseTitle(summary.title === '' ? task.issue.title : summary.title);
   const parts = [
     neutraliseMarkdown(summary.body, 20_000),
     verification.verdict.kind === 'passed' ? '' : `> [!WARNING]\n> ${verdictLine(verification.verdict)}`,
     `### Verification\n\n${verificationTable(verification)}`,
+    notes.length === 0 ? '' : `### Worth a look\n\n${findingList(notes)}`,
     plan === null ? '' : planSection(plan),
     `Fixes #${task.issue.number}`,
     `Asked for by ${codeCell(task.actor.login)} · base \`${task.base.sha.slice(0, 12)}\` · verified tree \`${verification.tree.slice(0, 12)}\` · [task page](${page})`,
@@ -129,13 +130,21 @@ export function checkText(
   };
 }
 
+type Finding = { readonly rule: string; readonly path: string; readonly detail: string };
+
+/** What a held change means, and what can be done about it. */
+export const heldWords = (keptUntil: Date): string =>
+  'Nothing of it was published. The change is on the task page, and the control plane keeps it until ' +
+  `${keptUntil.toISOString().slice(0, 10)} at the latest. To go on, take it over by hand from the task page; or let the ` +
+  'policy note what is held here (`quarantine` in the operator’s policy) and ask again.';
+
 /** Findings of the quarantine as a list for the one who asked. */
-export function findingList(findings: readonly { rule: string; path: string; detail: string }[]): string {
+export function findingList(findings: readonly Finding[]): string {
   const shown = findings
     .slice(0, 20)
     .map(
       ({ rule, path, detail }) =>
-        `- ${codeCell(path)}: ${rule.replaceAll('_', ' ')}${detail === '' ? '' : ` (${codeCell(detail)})`}`,
+        `- ${path === '' ? 'The change' : codeCell(path)}: ${rule.replaceAll('_', ' ')}${detail === '' ? '' : ` (${codeCell(detail)})`}`,
     );
   const more = findings.length > 20 ? [`- and ${findings.length - 20} more`] : [];
   return [...shown, ...more].join('\n');

@@ -1,7 +1,7 @@
 import { setTimeout as after } from 'node:timers/promises';
 import { errorText } from '../errors.ts';
 import type { Attempt } from '../store/attempts.ts';
-import { isEnd, RETRIED } from '../task/task.ts';
+import { isEnd, RETRIED, type TaskState } from '../task/task.ts';
 import { type Ending, ending } from './ending.ts';
 import type { ControlParts } from './parts.ts';
 import { publishChange } from './publish.ts';
@@ -63,13 +63,16 @@ async function decidedEnding(parts: ControlParts, ref: AttemptRef): Promise<Endi
   return found?.type === 'attempt.ended' ? { state: found.state, reason: found.reason, message: found.message } : null;
 }
 
-/** Ends an attempt for good: what it held is revoked and removed, the end is recorded, the record sealed. */
+/**
+ * Ends an attempt for good: its credentials are revoked, its change is removed unless it is held, the end is recorded,
+ * the record sealed.
+ */
 export async function closeAttempt(parts: ControlParts, ref: AttemptRef, end: Ending): Promise<void> {
   const { recorder } = parts;
   const gone = await recorder.step(ref, 'revoke', () => parts.credentials.revokeAll(ref));
   // Before the change is removed: whoever goes on after a crash finds the decision, and needs the change no more.
   if ((await decidedEnding(parts, ref)) === null) await recorder.control(ref, { type: 'attempt.ended', ...end });
-  await parts.changes.remove(ref);
+  if (end.state !== 'held') await parts.changes.remove(ref);
   await recorder.control(ref, {
     type: 'cleanup',
     proof: { looked: [{ kind: 'credentials', id: `attempt ${ref.attempt}`, gone }, await parts.changes.proof(ref)] },
@@ -101,6 +104,9 @@ async function carryOver(parts: ControlParts, from: AttemptRef, to: AttemptRef):
   }
 }
 
+/** A held change has neither arrived nor failed: it waits for somebody to look. */
+const REACTIONS: Partial<Readonly<Record<TaskState, 'rocket' | 'eyes'>>> = { ready: 'rocket', draft: 'rocket', held: 'eyes' };
+
 /** Says the end where people look; tried again later when GitHub does not take it. */
 async function anchor(parts: ControlParts, ref: AttemptRef): Promise<void> {
   const { store, follow } = parts;
@@ -109,7 +115,7 @@ async function anchor(parts: ControlParts, ref: AttemptRef): Promise<void> {
   if (latest?.number === ref.attempt && isEnd(entry.task.state)) {
     await parts.checks.complete(ref, entry);
     await follow.last(ref.task);
-    await follow.react(entry.task, entry.task.state === 'ready' || entry.task.state === 'draft' ? 'rocket' : 'confused');
+    await follow.react(entry.task, REACTIONS[entry.task.state] ?? 'confused');
   }
   await store.attempts.sealed(ref.task, ref.attempt);
 }

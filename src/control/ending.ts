@@ -13,7 +13,7 @@ const STATE_OF: Partial<Readonly<Record<EndReason, TaskState>>> = {
   wall_limit: 'timed_out',
   stopped: 'cancelled',
   policy: 'refused',
-  protected_paths: 'refused',
+  approval_needed: 'held',
   quarantine: 'refused',
 };
 

@@ -1,11 +1,12 @@
 import { makeCommit } from '../git/commit.ts';
+import type { JudgedFinding, QuarantineReport } from '../git/judge-change.ts';
 import { pushBranch } from '../git/push.ts';
-import type { Quarantine, QuarantineReport } from '../git/quarantine.ts';
+import type { Quarantine } from '../git/quarantine.ts';
 import type { Attempt } from '../store/attempts.ts';
 import type { FinishRequest } from '../task/protocol.ts';
 import type { Task } from '../task/task.ts';
 import type { WorkOrder } from '../task/work-order.ts';
-import { commitMessage, findingList, pullRequestText } from './comments.ts';
+import { commitMessage, findingList, heldWords, pullRequestText } from './comments.ts';
 import { type Ending, ending } from './ending.ts';
 import { digestOf } from './fencing.ts';
 import type { ControlParts } from './parts.ts';
@@ -44,11 +45,11 @@ export async function publishChange(parts: ControlParts, ref: AttemptRef, attemp
     const opened = held.use(await open(publication, read.token));
     return { quarantine: opened, report: await look(publication, opened) };
   });
-  if (report.verdict === 'refused') return refused(report);
+  if (report.verdict !== 'clean') return notPublished(parts, ref, report);
   const commit = await recorder.step(ref, 'commit', () => makeTheCommit(publication, quarantine));
   return await recorder.step(ref, 'publish', () =>
     // The same turn in which a stop is acknowledged: after the acknowledgement nothing is published.
-    parts.publishing(task.id, () => publish(publication, quarantine, commit)),
+    parts.publishing(task.id, () => publish(publication, quarantine, commit, report.findings)),
   );
 }
 
@@ -64,8 +65,9 @@ async function look({ parts, ref, change, task, work, bundle }: Publication, qua
   const report = await quarantine.check({
     bundle,
     expectedTree: change.verification.tree,
-    limits: { bytes: changeBytes, files: changedFiles, blobBytes: changeBytes },
+    limits: { bytes: changeBytes, files: changedFiles },
     protectedPaths: work.protectedPaths,
+    policy: work.quarantine,
     signal: parts.signal,
   });
   await parts.store.tasks.keepDiff(task.id, report.diff);
@@ -74,17 +76,20 @@ async function look({ parts, ref, change, task, work, bundle }: Publication, qua
     verdict: report.verdict,
     tree: report.tree,
     files: report.files.slice(0, 1000).map(({ path, change: kind, mode }) => ({ path, change: kind, mode })),
-    scanner: null,
-    findings: report.findings.slice(0, 1000).map((finding) => ({ ...finding, outcome: 'refuse' as const })),
+    scanner: report.scanner,
+    findings: report.findings.slice(0, 1000),
     diffDigest: digestOf(report.diff),
   });
   return report;
 }
 
-function refused(report: QuarantineReport): Ending {
-  const isProtected = report.findings.every((finding) => finding.rule === 'protected_path');
-  const list = findingList(report.findings);
-  return ending(isProtected ? 'protected_paths' : 'quarantine', `\n\n${list}\n\nThe change is on the task page.`);
+/** The end of a change that is not published, with what decided it and what a person can do. */
+async function notPublished(parts: ControlParts, ref: AttemptRef, { verdict, findings }: QuarantineReport): Promise<Ending> {
+  const decided = verdict === 'held' ? 'hold' : 'refuse';
+  const list = findingList(findings.filter(({ outcome }) => outcome === decided));
+  if (verdict === 'refused') return ending('quarantine', `\n\n${list}\n\nThe change is on the task page.`);
+  const until = await parts.changes.keptUntil(ref);
+  return ending('approval_needed', `\n\n${list}\n\n${heldWords(until)}`);
 }
 
 async function makeTheCommit({ parts, ref, attempt, change, task }: Publication, quarantine: Quarantine): Promise<string> {
@@ -105,7 +110,12 @@ async function makeTheCommit({ parts, ref, attempt, change, task }: Publication,
 }
 
 /** Everything that others can see; nothing of it after a stop, or by somebody who lost the right to ask for it. */
-async function publish(publication: Publication, quarantine: Quarantine, commit: string): Promise<Ending> {
+async function publish(
+  publication: Publication,
+  quarantine: Quarantine,
+  commit: string,
+  notes: readonly JudgedFinding[],
+): Promise<Ending> {
   const { parts, ref, task, change } = publication;
   const { stop } = await parts.store.tasks.get(task.id);
   if (stop !== null) return ending('stopped', `Asked for by @${stop.by}; nothing was published.`);
@@ -121,15 +131,19 @@ async function publish(publication: Publication, quarantine: Quarantine, commit:
   await parts.store.tasks.trace(task.id, { commit });
 
   const end = endingOfVerdict(change.verification.verdict);
-  await openPullRequest(publication, end.state === 'draft');
+  await openPullRequest(publication, end.state === 'draft', notes);
   await parts.checks.open(ref, commit);
   return end;
 }
 
-async function openPullRequest({ parts, ref, attempt, change, task }: Publication, draft: boolean): Promise<void> {
+async function openPullRequest(
+  { parts, ref, attempt, change, task }: Publication,
+  draft: boolean,
+  notes: readonly JudgedFinding[],
+): Promise<void> {
   const installation = parts.github.installation(task.installation);
   const plan = attempt.finish?.plan ?? null;
-  const text = (marked: boolean) => pullRequestText(task, change, plan, parts.pageOf(task.id), marked);
+  const text = (marked: boolean) => pullRequestText(task, { ...change, notes }, plan, parts.pageOf(task.id), marked);
   const request = { head: task.branch, base: task.base.ref, draft };
   let opened = await installation.createPullRequest(task.repository, { ...request, ...text(false) });
   // A plan without drafts gets a pull request that says so in its title, under a red check.

@@ -9,6 +9,8 @@ type Html = ReturnType<typeof html>;
 
 const MARKS = { ok: '✓', failed: '✗', running: '…' } as const;
 const OUTPUT_SHOWN = 20_000;
+const OUTCOMES = { note: 'noted', hold: 'held', refuse: 'refused' } as const;
+const CLASSES = { note: '', hold: 'busy', refuse: 'bad' } as const;
 
 function steps(events: readonly RecordedEvent[]): Html {
   const lines = stepLines(events).map(
@@ -83,6 +85,16 @@ function diff(text: string | null): Html {
   return html`<h2>Change</h2><pre>${lines}</pre>`;
 }
 
+function quarantine(events: readonly RecordedEvent[]): Html {
+  const found = events.findLast(({ event }) => event.type === 'quarantine.checked')?.event;
+  if (found?.type !== 'quarantine.checked' || found.findings.length === 0) return html``;
+  const rows = found.findings.map(
+    ({ rule, path, detail, outcome }) =>
+      html`<tr><td>${plainText(path)}</td><td>${rule.replaceAll('_', ' ')}</td><td>${plainText(detail)}</td><td class="${CLASSES[outcome]}">${OUTCOMES[outcome]}</td></tr>`,
+  );
+  return html`<h2>Quarantine</h2><table><thead><tr><th>File</th><th>Finding</th><th>Detail</th><th>Outcome</th></tr></thead><tbody>${rows}</tbody></table>`;
+}
+
 /** What stood in the work tree and is not in the change: a reader who misses something finds it here. */
 function leftOut(events: readonly RecordedEvent[]): Html {
   const found = events.findLast(({ event }) => event.type === 'change.taken')?.event;
@@ -114,5 +126,5 @@ export function taskBody(entry: TaskEntry, shown: ShownAttempt): Html {
 ${traces.pullRequest === null ? html`` : html`<dt>Pull request</dt><dd><a href="${traces.pullRequest.url}">#${traces.pullRequest.number}</a></dd>`}
 ${shown.sealed ? html`<dt>Record</dt><dd><a href="${shown.path}/record">sealed; download it</a> and check it with <code>coatcheck audit verify FILE</code></dd>` : html``}
 </dl>
-${steps(shown.events)}${verification(shown.events)}${notRun(shown.events)}${plan(shown.events)}${agent(shown.events)}${output(shown.events)}${egress(shown.events)}${diff(entry.diff)}${leftOut(shown.events)}`;
+${steps(shown.events)}${verification(shown.events)}${notRun(shown.events)}${plan(shown.events)}${agent(shown.events)}${output(shown.events)}${egress(shown.events)}${quarantine(shown.events)}${diff(entry.diff)}${leftOut(shown.events)}`;
 }

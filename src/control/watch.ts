@@ -7,6 +7,8 @@ const EVERY_MS = 1000;
 /** How often a host is woken again for an attempt that still waits: Redis may have lost the first time. */
 const WAKE_AGAIN_MS = 5_000;
 const RETRY_MS = 30_000;
+/** How often kept changes are looked through for old ones. */
+const KEPT_LOOK_MS = 3_600_000;
 
 export interface WatchOptions {
   readonly parts: ControlParts;
@@ -63,6 +65,10 @@ export function startWatch(options: WatchOptions): { close(): Promise<void> } {
       if (due(`conclude/${attempt.task}/${attempt.number}`, RETRY_MS)) options.conclude(attempt.task, attempt.number);
     }
     if (due('deliveries', RETRY_MS)) options.deliveries();
+    if (due('kept changes', KEPT_LOOK_MS)) {
+      for (const change of await parts.changes.removeOld(Date.now()))
+        parts.log.info({ change }, 'a held change was removed: too old');
+    }
   }
 
   const timer = setInterval(() => {

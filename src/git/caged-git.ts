@@ -57,6 +57,15 @@ const FRUGAL = [
   ['core.quotePath', 'true'],
 ] as const;
 
+/** A look that a change made more expensive than a look may be. */
+export class OverLimits extends Error {}
+
+/** Whether a cap ended a command, or git at a cap ended itself. */
+export const isOverLimits = ({ ended, stderr }: CageResult): boolean =>
+  ended === 'exited' ? AT_A_CAP.test(stderr) : ended !== 'aborted';
+
+const AT_A_CAP = /out of memory|malloc failed|File too large|died of signal|No space left/i;
+
 /** The error for a look that failed through the host, not through the change. */
 export function quarantineFailed(run: CageResult): CoatcheckError {
   const how = `${run.ended} ${String(run.exitCode)}: ${run.stderr.replace(/\s+/g, ' ').slice(0, 300)}`;

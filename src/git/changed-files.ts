@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import type { CageResult } from '../cage/run-in-cage.ts';
 import { ObjectId } from '../task/task.ts';
-import { caged, quarantineFailed, type Scratch } from './caged-git.ts';
+import { caged, isOverLimits, OverLimits, quarantineFailed, type Scratch } from './caged-git.ts';
 
 export interface ChangedFile {
   /** Relative to the tree; bytes that are not UTF-8 are replaced, see `readable`. */
@@ -27,7 +28,7 @@ const MiB = 1024 * 1024;
 /** A path longer than the kernel's PATH_MAX is no link's target. */
 const TARGET_BYTES = 4096;
 
-type Trees = { readonly base: string; readonly tree: string };
+export type Trees = { readonly base: string; readonly tree: string };
 
 /**
  * What a change does to the base's tree, file by file; null when it does more than `limit` files' worth of output.
@@ -64,18 +65,25 @@ export async function changedFiles(scratch: Scratch, trees: Trees, limit: number
   });
 }
 
-/**
- * The change as unified diff text, cut after `byteLimit` bytes with a mark; drivers, text conversion and colours off.
- * Written by whoever wrote the change: to be escaped wherever it is shown.
- */
-export async function diffText(scratch: Scratch, trees: Trees, byteLimit: number): Promise<string> {
-  const command = ['sh', '-c', 'limit=$1; shift; "$@" | head -c "$limit"', 'sh', String(byteLimit + 1)];
-  const run = await caged(scratch, [...command, ...diffTree(trees, ['--patch', '--no-color'])], {
-    outputLimit: byteLimit + 1024,
-  });
-  const bytes = must(run);
-  const text = bytes.subarray(0, byteLimit).toString('utf8');
-  return bytes.length > byteLimit ? `${text}\n[cut: the diff is longer than ${byteLimit} bytes]\n` : text;
+/** The beginning of a diff, and whether that is all of it. Written by whoever wrote the change: as hostile as that. */
+export interface Patch {
+  readonly bytes: Buffer;
+  readonly whole: boolean;
+}
+
+/** The change as unified diff for people: whole lines, as many as there is room for. Binary files are only named. */
+export async function diffToShow(scratch: Scratch, trees: Trees, byteLimit: number): Promise<Patch> {
+  const { bytes, whole } = await patchOf(scratch, diffTree(trees, ['--patch', '--no-color']), byteLimit);
+  return { bytes: whole ? bytes : bytes.subarray(0, bytes.lastIndexOf(10) + 1), whole };
+}
+
+/** The change as unified diff for the scanner: no context, and the content of what git takes for binary too. */
+export const diffToScan = (scratch: Scratch, trees: Trees, byteLimit: number): Promise<Patch> =>
+  patchOf(scratch, diffTree(trees, ['--patch', '--no-color', '--unified=0', '--text']), byteLimit);
+
+async function patchOf(scratch: Scratch, command: readonly string[], byteLimit: number): Promise<Patch> {
+  const run = await caged(scratch, command, { outputLimit: byteLimit });
+  return run.ended === 'output_limit' ? { bytes: run.stdout, whole: false } : { bytes: must(run), whole: true };
 }
 
 const diffTree = ({ base, tree }: Trees, format: readonly string[]): string[] => [
@@ -85,9 +93,13 @@ const diffTree = ({ base, tree }: Trees, format: readonly string[]): string[] =>
 
 const outputFor = (files: number): number => files * 512 + MiB;
 
-/** stdout of a look at objects that index-pack found sound: a failure is the host's, not the change's. */
-function must(run: Awaited<ReturnType<typeof caged>>): Buffer {
+/**
+ * stdout of a look at objects that index-pack found sound.
+ * @throws OverLimits when the change costs more than a look may; CoatcheckError `quarantine_failed` for the host's failures.
+ */
+function must(run: CageResult): Buffer {
   if (run.ended === 'exited' && run.exitCode === 0) return run.stdout;
+  if (isOverLimits(run)) throw new OverLimits(run.ended);
   throw quarantineFailed(run);
 }
 

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import type { CageResult } from '../cage/run-in-cage.ts';
 import { ObjectId } from '../task/task.ts';
-import { caged, quarantineFailed, type Scratch } from './caged-git.ts';
+import { caged, isOverLimits, quarantineFailed, type Scratch } from './caged-git.ts';
 import { CHANGE_REF } from './take-out.ts';
 
-/** Something about a change that keeps it from being published. `rule` is stable. */
+/** Something about a change that a person should know. `rule` is stable; policy says what becomes of the change by it. */
 export interface Finding {
   readonly rule: string;
   readonly path: string;
@@ -14,7 +15,8 @@ export type OpenedChange =
   | {
       readonly kind: 'sound';
       readonly head: string;
-      readonly tree: string /** Name of the pack in the scratch repository. */;
+      readonly tree: string;
+      /** Name of the pack in the scratch repository. */
       readonly pack: string;
     }
   | { readonly kind: 'unsound'; readonly head: string | null; readonly findings: readonly Finding[] };
@@ -72,29 +74,31 @@ export async function openChange(
       .map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)] as const),
   );
   const head = ObjectId.safeParse(said.get('head')).data ?? null;
-  if (run.ended !== 'exited') return unsound(head, overLimits(run.ended, run.stderr));
+  if (run.ended !== 'exited') return unsound(head, [overLimits(`${run.ended}: ${printable(run.stderr)}`)]);
   // The script itself ends well whatever the bundle is: this is the host's failure, not the change's.
   if (run.exitCode !== 0) throw quarantineFailed(run);
   const why = said.get('unsound');
-  if (why !== undefined) return unsound(head, findingsFor(why, run.stderr));
+  if (why !== undefined) return unsound(head, findingsFor(why, run));
   const tree = ObjectId.parse(said.get('tree'));
   return { kind: 'sound', head: ObjectId.parse(head), tree, pack: Hash.parse(said.get('pack')) };
 }
 
 const unsound = (head: string | null, findings: readonly Finding[]): OpenedChange => ({ kind: 'unsound', head, findings });
 
-function overLimits(ended: string, stderr: string): Finding[] {
-  return [{ rule: 'over_limits', path: '', detail: `The check was ended by its limits (${ended}): ${printable(stderr)}` }];
-}
+/** The finding for a change that costs more to look at than a look may. */
+export const overLimits = (how: string): Finding => ({
+  rule: 'over_limits',
+  path: '',
+  detail: `The check was ended by its limits (${how}).`,
+});
 
-function findingsFor(why: string, stderr: string): Finding[] {
-  if (why === 'limits') return overLimits('killed', stderr);
+function findingsFor(why: string, run: CageResult): Finding[] {
+  const { stderr } = run;
+  if (why === 'limits' || isOverLimits(run)) return [overLimits(printable(stderr))];
   if (why === 'header')
     return [{ rule: 'bundle_unreadable', path: '', detail: 'This is not a bundle with one prerequisite and one ref.' }];
   if (why === 'prerequisite') return [{ rule: 'wrong_base', path: '', detail: 'The change does not stand on the base commit.' }];
   if (why === 'history') return [{ rule: 'wrong_history', path: '', detail: 'The change is not one commit on the base commit.' }];
-  if (/out of memory|malloc failed|File too large|died of signal|No space left/i.test(stderr))
-    return overLimits('objects', stderr);
   const faults = [...stderr.matchAll(/object ([0-9a-f]{40,64}): (\w+): ([^\n]*)/g)].slice(0, 50);
   if (faults.length === 0) return [{ rule: 'objects_unreadable', path: '', detail: printable(stderr) }];
   return faults.map(([, id = '', fault = '', text = '']) => ({

@@ -39,15 +39,7 @@ export async function pushBranch(quarantine: Quarantine, options: PushOptions): 
   if (expected !== null) await checkForward(quarantine, ObjectId.parse(expected), sha, signal);
   const result = await runGit({
     args: [
-      ...[
-        `--git-dir=${quarantine.repository}`,
-        'push',
-        '--porcelain',
-        '--quiet',
-        '--no-verify',
-        '--no-follow-tags',
-        '--no-signed',
-      ],
+      ...[`--git-dir=${quarantine.repository}`, 'push', '--porcelain', '--quiet', '--no-follow-tags', '--no-signed'],
       ...['--recurse-submodules=no', `--force-with-lease=${ref}:${expected ?? ''}`, '--', remote.url, `${sha}:${ref}`],
     ],
     // Negotiation finds the base among the remote's history when its branch has moved on since.

@@ -6,39 +6,18 @@ import { giveToCage } from '../cage/run-in-cage.ts';
 import { CoatcheckError } from '../errors.ts';
 import { ObjectId } from '../task/task.ts';
 import type { Scratch } from './caged-git.ts';
-import { type ChangedFile, changedFiles, diffText, type FileFacts } from './changed-files.ts';
 import { gitEnvironment } from './environment.ts';
+import { type JudgeOptions, judgeChange, type QuarantineReport, refusedWhole } from './judge-change.ts';
 import { tooLarge } from './mirror.ts';
-import { type Finding, type OpenedChange, openChange } from './open-change.ts';
+import { openChange } from './open-change.ts';
 import { checkRemote, type Remote, secretsOf, unreadable } from './remote.ts';
 import { git, runGit } from './run-git.ts';
-import { type ChangeLimits, findingsIn, notesOn, tooManyFiles } from './tree-policy.ts';
 
 const MiB = 1024 * 1024;
 
-export interface QuarantineReport {
-  readonly verdict: 'clean' | 'refused';
-  /** The commit that the sandbox made; never published itself. */
-  readonly head: string | null;
-  readonly tree: string | null;
-  readonly files: readonly ChangedFile[];
-  /** Empty when clean. */
-  readonly findings: readonly Finding[];
-  /** For the reviewer's eyes; keeps nothing back. */
-  readonly notes: readonly Finding[];
-  /** Unified diff, capped; as hostile as the change. Empty when the objects are unsound. */
-  readonly diff: string;
-}
-
-export interface CheckOptions {
+export interface CheckOptions extends JudgeOptions {
   /** The file that `receiveBundle` wrote. */
   readonly bundle: string;
-  /** The tree that was verified; anything else in the bundle is refused. */
-  readonly expectedTree: string;
-  readonly limits: ChangeLimits;
-  /** Globs (picomatch, dot files included, any case). */
-  readonly protectedPaths: readonly string[];
-  readonly diffBytes?: number;
   readonly signal: AbortSignal;
 }
 
@@ -110,50 +89,14 @@ async function lookAt(repository: string, base: string, directory: string, optio
       signal: options.signal,
     };
     const opened = await openChange(scratch, { bundle: options.bundle, base });
-    if (opened.kind === 'unsound') return refusedWhole(opened);
-    const report = await judge(scratch, base, opened, options);
+    if (opened.kind === 'unsound') return refusedWhole(opened.head, opened.findings);
+    const report = await judgeChange(scratch, base, opened, options);
     if (report.verdict === 'clean') await adopt(repository, scratch, opened.pack);
     return report;
   } finally {
     await rm(scratchDirectory, { recursive: true, force: true });
   }
 }
-
-function refusedWhole(opened: Extract<OpenedChange, { kind: 'unsound' }>): QuarantineReport {
-  return { verdict: 'refused', head: opened.head, tree: null, files: [], findings: opened.findings, notes: [], diff: '' };
-}
-
-type Sound = Extract<OpenedChange, { kind: 'sound' }>;
-
-async function judge(scratch: Scratch, base: string, opened: Sound, options: CheckOptions): Promise<QuarantineReport> {
-  const trees = { base, tree: opened.tree };
-  const facts = await changedFiles(scratch, trees, options.limits.files);
-  const expected =
-    opened.tree === options.expectedTree
-      ? []
-      : [{ rule: 'wrong_tree', path: '', detail: `The change holds tree ${opened.tree}, verified was ${options.expectedTree}.` }];
-  const inFiles =
-    facts === null ? [tooManyFiles(options.limits.files)] : findingsIn(facts, options.limits, options.protectedPaths);
-  const findings = [...expected, ...inFiles];
-  return {
-    verdict: findings.length === 0 ? 'clean' : 'refused',
-    head: opened.head,
-    tree: opened.tree,
-    files: (facts ?? []).map(shown),
-    findings,
-    notes: notesOn(facts ?? []),
-    diff: await diffText(scratch, trees, options.diffBytes ?? 512 * 1024),
-  };
-}
-
-const shown = ({ path, change, mode, oldMode, size, binary }: FileFacts): ChangedFile => ({
-  path,
-  change,
-  mode,
-  oldMode,
-  size,
-  binary,
-});
 
 /**
  * Copies the pack and its index, as index-pack completed and checked them in the cage, into the repository that is

@@ -1,9 +1,10 @@
+import picomatch from 'picomatch';
 import { pathMatcher } from './glob.ts';
 import { RULE_FILES } from './rule-file.ts';
 
 /**
  * Paths that decide what runs with the owner's rights, who reviews, or what an agent is told: a change that
- * touches one is not published. Operators and repositories add to this list and cannot take from it.
+ * touches one is held or refused, as the policy says. Operators and repositories add to this list and cannot take from it.
  * CODEOWNERS is read from three places:
  * https://docs.github.com/en/repositories/managing-your-repositorys-settings-and-features/customizing-your-repository/about-code-owners
  */
@@ -57,11 +58,19 @@ export const protectedPaths = (...added: readonly (readonly string[])[]): string
   ...new Set([...PROTECTED_PATHS, ...added.flat()]),
 ];
 
-/** Those of the changed paths that are protected, in their order. */
-export function protectedAmong(paths: readonly string[], globs: readonly string[] = PROTECTED_PATHS): string[] {
-  const isProtected = pathMatcher(globs);
-  return paths.filter((path) => isProtected(path) || isProtected(plain(path)));
+/**
+ * Tells by which glob a path is protected, or null. A path that stands where a protected directory stands, or would
+ * stand, counts as that directory: a link there puts another directory in its place.
+ */
+export function protectionOf(globs: readonly string[]): (path: string) => string | null {
+  const matchers = globs.map((glob) => {
+    const fixed = `${picomatch.scan(glob).base.toLowerCase()}/`;
+    return { glob, matches: pathMatcher([glob]), fixed };
+  });
+  const find = (path: string) =>
+    matchers.find(({ matches, fixed }) => matches(path) || fixed.startsWith(`${path.toLowerCase()}/`))?.glob ?? null;
+  return (path) => find(path) ?? find(plainPath(path));
 }
 
 /** As file systems that fold names see a path: compatibility forms united, invisible characters gone. */
-const plain = (path: string): string => path.normalize('NFKC').replace(/\p{Default_Ignorable_Code_Point}/gu, '');
+export const plainPath = (path: string): string => path.normalize('NFKC').replace(/\p{Default_Ignorable_Code_Point}/gu, '');

@@ -11,7 +11,7 @@ export const stricter = (a: QuarantineOutcome, b: QuarantineOutcome): Quarantine
 };
 
 /**
- * The outcome of each kind of finding. What is unsound (objects, history, size, a path that cannot be shown) is refused
+ * The outcome of each kind of finding. What is unsound (objects, history, limits, a path that cannot be shown) is refused
  * whatever is written here and so has no key.
  */
 export const QuarantinePolicy = z.strictObject({
@@ -27,3 +27,17 @@ export const QuarantinePolicy = z.strictObject({
   secret: QuarantineOutcome.default('hold').describe('a secret found in added lines'),
 });
 export type QuarantinePolicy = z.infer<typeof QuarantinePolicy>;
+
+/** What stands in directories whose name begins with a dot and is no finding for it: nothing runs or obeys it. */
+export const ORDINARY_DOT_PATHS: readonly string[] = [
+  '.github/*.md',
+  '.github/FUNDING.yml',
+  '.github/{ISSUE_TEMPLATE,PULL_REQUEST_TEMPLATE}/**',
+  '.changeset/**',
+];
+
+/** What becomes of a change by one of its findings; a rule that is no kind of the policy's refuses. */
+export const outcomeOf = (rule: string, policy: QuarantinePolicy): QuarantineOutcome => {
+  const kind = QuarantinePolicy.keyof().safeParse(rule);
+  return kind.success ? policy[kind.data] : 'refuse';
+};

@@ -41,8 +41,9 @@ export const TaskState = z.enum([
   'publishing', // the host has handed its change over; the control plane works on it
   'ready', // end: a pull request, verified
   'draft', // end: a draft pull request with the honest reason
+  'held', // end: the change is kept for a person's approval; nothing of it is published
   'no_change', // end: a comment, no pull request
-  'refused', // end: policy says no (protected paths, quarantine, bad configuration)
+  'refused', // end: policy says no (quarantine, bad configuration)
   'failed', // end
   'timed_out', // end
   'cancelled', // end: stopped by a person
@@ -53,9 +54,10 @@ export type TaskState = z.infer<typeof TaskState>;
 export const TASK_MOVES: { readonly [S in TaskState]: readonly TaskState[] } = {
   queued: ['running', 'refused', 'failed', 'cancelled'],
   running: ['queued', 'publishing', 'no_change', 'refused', 'failed', 'timed_out', 'cancelled'],
-  publishing: ['queued', 'ready', 'draft', 'no_change', 'refused', 'failed', 'cancelled'],
+  publishing: ['queued', 'ready', 'draft', 'held', 'no_change', 'refused', 'failed', 'cancelled'],
   ready: [],
   draft: [],
+  held: [],
   no_change: [],
   refused: [],
   failed: [],
@@ -84,8 +86,8 @@ export const EndReason = z.enum([
   'own_yardstick_only', // draft: passes only with its own edits to tests or command definitions
   'unjudged', // draft: a verification run could not be carried out to the end
   'nothing_changed',
-  'protected_paths',
-  'quarantine', // the change did not pass the object checks
+  'approval_needed', // held: what the change touches needs a person's approval
+  'quarantine', // the change did not pass the checks of the quarantine
   'policy', // configuration unreadable, cap reached before the start, runtime not allowed
   'setup_failed',
   'turn_limit',

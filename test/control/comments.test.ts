@@ -20,14 +20,31 @@ function assertHarmless(text: string): void {
   assert.equal(/<script|<img|<!-- coatcheck:task=zzz|!\[\]\(|[^\\]\]\(javascript:/i.exec(text)?.[0], undefined);
 }
 
+const NOTES = [{ rule: 'manifest', path: 'package.json', detail: 'Decides.' }];
+
 describe('the pull request', () => {
   const text = (title: string, body: string, marked = false) =>
-    pullRequestText(task(), { summary: { title, body }, verification: verification() }, 'Read. Mend.', PAGE, marked);
+    pullRequestText(
+      task(),
+      { summary: { title, body }, verification: verification(), notes: NOTES },
+      'Read. Mend.',
+      PAGE,
+      marked,
+    );
 
   test('says what, how it was verified, whose wish it was, and carries its marker once', () => {
     const { title, body } = text('Mend the sum', 'The start was off by one.');
     assert.equal(title, 'Mend the sum');
-    for (const part of ['The start was off by one.', 'npm test', 'Read. Mend.', 'Fixes #12', 'ada', PAGE]) {
+    for (const part of [
+      'The start was off by one.',
+      'npm test',
+      'Read. Mend.',
+      'Fixes #12',
+      'ada',
+      PAGE,
+      '### Worth a look',
+      ': manifest (',
+    ]) {
       assert.ok(body.includes(part), part);
     }
     assert.equal(body.split(`<!-- coatcheck:task=${TASK} -->`).length, 2);
@@ -58,6 +75,7 @@ describe('the pull request', () => {
         verification: verification({
           results: Array.from({ length: 400 }, (_, n) => result({ command: `x${n} ${long.slice(0, 400)}` })),
         }),
+        notes: [],
       },
       long,
       PAGE,

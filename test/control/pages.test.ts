@@ -87,6 +87,11 @@ describe('what others wrote', () => {
           ms: 1,
         },
       },
+      {
+        type: 'quarantine.checked',
+        ...{ verdict: 'held', scanner: 's', tree: SHA, files: [], diffDigest: null },
+        findings: [{ rule: 'dot_directory', path: HOSTILE, detail: HOSTILE, outcome: 'hold' }],
+      },
     );
     const hostile = task({
       state: 'failed',

@@ -19,7 +19,8 @@ describe('endings', () => {
     assert.equal(ending('nothing_changed').state, 'no_change');
     assert.equal(ending('wall_limit').state, 'timed_out');
     assert.equal(ending('stopped').state, 'cancelled');
-    for (const reason of ['policy', 'protected_paths', 'quarantine'] as const) assert.equal(ending(reason).state, 'refused');
+    for (const reason of ['policy', 'quarantine'] as const) assert.equal(ending(reason).state, 'refused');
+    assert.equal(ending('approval_needed').state, 'held');
     for (const reason of ['host_lost', 'out_of_memory', 'internal', 'token_limit'] as const)
       assert.equal(ending(reason).state, 'failed');
   });

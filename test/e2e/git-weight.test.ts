@@ -40,7 +40,7 @@ test('ten thousand files and one of 50 MB go the whole way: mirror, sandbox, cha
   assert.ok(taken.kind === 'change');
   const bundle = (await inside(bundleCommand(options))).stdout;
   assert.equal(readApplied((await inside(applyCommand({ base: world.base, workTree: clean }), bundle)).stdout), taken.tree);
-  const limits = { files: 3000, bytes: 64 * MiB, blobBytes: 64 * MiB };
+  const limits = { files: 3000, bytes: 64 * MiB };
   const report = await world.check(fakeBundle(world, bundle), taken.tree, { limits });
   assert.deepEqual(report.findings, []);
   assert.equal(report.files.length, 2001);

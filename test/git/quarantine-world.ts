@@ -1,13 +1,17 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type CheckOptions, openQuarantine, type Quarantine, type QuarantineReport } from '../../src/git/quarantine.ts';
+import type { QuarantineReport } from '../../src/git/judge-change.ts';
+import { type CheckOptions, openQuarantine, type Quarantine } from '../../src/git/quarantine.ts';
 import { DIRECT, type Remote } from '../../src/git/remote.ts';
+import { QuarantinePolicy } from '../../src/policy/quarantine.ts';
 import { bareRepository, gitAs, temporary } from './repositories.ts';
 import { type GitServer, serveGit } from './serve-git.ts';
 
 export const TOKEN = `ghs_${'aB3'.repeat(12)}`;
 export const MiB = 1 << 20;
+/** The product's own outcomes. */
+export const POLICY = { ...QuarantinePolicy.parse({}), largeFileBytes: 2 * MiB };
 
 export interface World {
   readonly root: string;
@@ -78,8 +82,9 @@ export async function quarantineWorld(t: TestContext, files: Readonly<Record<str
       quarantine.check({
         bundle,
         expectedTree,
-        limits: { files: 100, bytes: 4 * MiB, blobBytes: 2 * MiB },
+        limits: { files: 100, bytes: 4 * MiB },
         protectedPaths: [],
+        policy: POLICY,
         signal,
         ...options,
       }),

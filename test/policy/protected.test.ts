@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { protectedAmong, protectedPaths } from '../../src/policy/protected.ts';
+import { PROTECTED_PATHS, protectedPaths, protectionOf } from '../../src/policy/protected.ts';
+
+const protectedAmong = (paths: readonly string[], globs: readonly string[] = PROTECTED_PATHS) =>
+  paths.filter((path) => protectionOf(globs)(path) !== null);
 
 test('what runs with rights, decides on review or instructs agents is protected, in any case', () => {
   for (const path of [
