@@ -17,9 +17,10 @@ export const Grants = z.array(EgressRule).superRefine((grants, context) => {
     if ('privateAddresses' in grant && grant.privateAddresses.length > 0 && grant.expires === undefined) {
       problem(index, 'privateAddresses', 'opens private addresses and so must have an end: add expires: "2027-01-31T00:00:00Z"');
     }
-    if ('credential' in grant && grant.credential !== undefined && grant.host.startsWith('*')) {
-      problem(index, 'host', 'must be one exact host, because a credential goes there');
-    }
+    if (!('credential' in grant) || grant.credential === undefined) continue;
+    if (grant.host.startsWith('*')) problem(index, 'host', 'must be one exact host, because a credential goes there');
+    if (grant.ports.includes(80))
+      problem(index, 'ports', 'must be without 80, because a credential goes there and 80 is not encrypted');
   }
 });
 
