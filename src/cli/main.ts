@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { errorText } from '../errors.ts';
 import { auditVerify } from './audit.ts';
+import { ProveOptions, prove } from './prove.ts';
 import { QuickstartOptions, quickstart } from './quickstart/quickstart.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -30,6 +31,19 @@ program
     const summary = await quickstart(options, print, ending.signal);
     if (options.json) print(JSON.stringify(summary));
     if (!summary.record_verified || summary.pull_request === null) process.exitCode = 1;
+  });
+
+program
+  .command('prove')
+  .description('attempt escapes, egress and more in a sandbox of this host’s own policy, and show that none succeeds')
+  .option('--policy <file>', 'the operator’s policy; COATCHECK_POLICY otherwise')
+  .option('--only <class>', 'one class of probes')
+  .option('--json', 'print one JSON object as the last line')
+  .action(async (given: unknown) => {
+    const options = ProveOptions.parse(given);
+    const proof = await prove(options, print, ending.signal);
+    if (options.json) print(JSON.stringify(proof));
+    if (proof.held === 0 || proof.failed.length > 0) process.exitCode = 1;
   });
 
 program
