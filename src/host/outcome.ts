@@ -9,6 +9,7 @@ type Ended = Extract<FinishRequest['outcome'], { outcome: 'ended' }>;
 const REASONS: Readonly<Record<string, EndReason>> = {
   not_gvisor: 'sandbox_unavailable',
   sandbox_limits: 'policy',
+  sandbox_services: 'policy',
   grant_refused: 'policy',
   cage_unavailable: 'sandbox_unavailable',
   trust_failed: 'sandbox_unavailable',

@@ -5,7 +5,8 @@ import { DOOR_LIMITS, type Door, GIT_ROUTE } from '../door/door.ts';
 import { openDoor } from '../door/open-door.ts';
 import { CoatcheckError } from '../errors.ts';
 import { checkoutCommands, type LayIn } from '../git/lay-in.ts';
-import { type Sandbox, WORK_TREE } from '../sandbox/sandbox.ts';
+import { type Sandbox, type SandboxService, WORK_TREE } from '../sandbox/sandbox.ts';
+import { kernelReport } from './kernel-report.ts';
 import type { Repository } from './repository.ts';
 import { ruleCredentials } from './rule-credentials.ts';
 import type { Run } from './run.ts';
@@ -64,11 +65,22 @@ async function createSandbox(run: Run, doorDirectory: string, purpose: Purpose):
   const limits = work.limits.sandbox;
   const labels = { task: work.task, attempt: String(work.attempt), purpose };
   const { image, runtime } = work;
+  const kernel = kernelReport(report.emit);
   const sandbox = await run.host.sandboxes.create(
-    { image, runtime, limits, doorDirectory, capabilities: [], services: [], onKernel: () => {}, labels },
+    {
+      image,
+      runtime,
+      limits,
+      doorDirectory,
+      capabilities: work.capabilities,
+      services: servicesOf(work),
+      onKernel: kernel.saw,
+      labels,
+    },
     run.signal,
   );
-  run.cleanup.add(ofSandbox(run, sandbox));
+  if (sandbox.workDisk !== undefined) run.cleanup.add(ofWorkDisk(sandbox.workDisk));
+  run.cleanup.add(ofSandbox(run, sandbox, kernel));
   report.emit({
     type: 'sandbox.created',
     sandbox: sandbox.id,
@@ -77,6 +89,7 @@ async function createSandbox(run: Run, doorDirectory: string, purpose: Purpose):
     ...sandbox.facts,
     capabilities: [...sandbox.facts.capabilities],
   });
+  kernel.begin(sandbox.id);
   return sandbox;
 }
 
@@ -130,7 +143,7 @@ async function unpack(run: Run, laidIn: LayIn, { sandbox }: Room): Promise<void>
   });
 }
 
-function ofSandbox(run: Run, sandbox: Sandbox) {
+function ofSandbox(run: Run, sandbox: Sandbox, kernel: ReturnType<typeof kernelReport>) {
   let closed = false;
   return {
     kind: 'sandbox',
@@ -138,12 +151,25 @@ function ofSandbox(run: Run, sandbox: Sandbox) {
     release: async () => {
       await sandbox.close();
       closed = true;
+      kernel.end(await sandbox.kernel);
       run.report.emit({ type: 'sandbox.ended', sandbox: sandbox.id, cause: await sandbox.died });
     },
     // `close` has looked for it at the engine; it rejects when it is still there, and then the next sweep is at it.
     gone: async () => closed,
   };
 }
+
+/** The sandbox takes its disk along; this row looks whether it did. */
+const ofWorkDisk = (mount: string) => ({
+  kind: 'work disk',
+  id: path.basename(path.dirname(mount)),
+  release: async () => {},
+  gone: async () => !(await exists(mount)),
+});
+
+/** Services that rules open in any phase; the door decides on each connection. */
+const servicesOf = ({ egress }: Run['work']): SandboxService[] =>
+  egress.flatMap((rule) => (rule.how === 'service' ? [{ listen: rule.listen, host: rule.host, port: rule.port }] : []));
 
 function ofDoor(run: Run, door: Door) {
   let wanted = false;

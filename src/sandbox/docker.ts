@@ -12,6 +12,7 @@ import { prepareInside } from './prepare.ts';
 import { removeContainer } from './removal.ts';
 import { engineFacts, type Runtime, runtimeFor } from './runtimes.ts';
 import type { Capability, Sandbox, SandboxSpec } from './sandbox.ts';
+import { startServices } from './services.ts';
 import { sweep } from './sweep.ts';
 import { closedOnFailure, openWitness } from './witness/open-witness.ts';
 import { makeLogDirectory } from './witness/sweep-logs.ts';
@@ -29,6 +30,8 @@ export interface DockerOptions {
   /** Limit of one call to the engine, in milliseconds. */
   readonly callMs?: number;
   readonly outputBudget?: number;
+  /** Bytes of disk that the log of one sandbox's kernel may hold. */
+  readonly logQuota?: number;
 }
 
 /** Creates sandboxes, and removes those that nobody owns any more. */
@@ -36,7 +39,7 @@ export interface SandboxDriver {
   /**
    * @throws CoatcheckError `sandbox_unavailable` when the runtime, the image or a capability that the spec asks for is
    * missing or no work disk can be made, `not_gvisor` when what was started is not what was asked for, `sandbox_limits`,
-   * `engine_unreachable`; the signal's reason when it ends first. Nothing is left.
+   * `sandbox_services`, `engine_unreachable`; the signal's reason when it ends first. Nothing is left.
    */
   create(spec: SandboxSpec, signal: AbortSignal): Promise<Sandbox>;
   /** Runtimes that work here, with their versions, and the engine's version. */
@@ -51,7 +54,7 @@ export interface SandboxDriver {
 
 /** Sandboxes on the Docker engine behind this socket. Nothing is asked of the engine before the first call. */
 export function openDocker(options: DockerOptions): SandboxDriver {
-  const { log = () => {}, outputBudget = OUTPUT_BUDGET } = options;
+  const { log = () => {}, outputBudget = OUTPUT_BUDGET, logQuota } = options;
   const engine = openEngine(options.socketPath, options.callMs);
   const owner = thisProcess(options.owner);
   const disks = openDisks(options.disks ?? null, owner);
@@ -71,7 +74,8 @@ export function openDocker(options: DockerOptions): SandboxDriver {
         undo.unshift(() => removeContainer(engine, container));
         const started = await start(engine, container, spec, { runtime, capabilities }, signal);
         const onClosed = () => open.delete(sandbox);
-        const sandbox: Sandbox = new DockerSandbox({ engine, container, disk, ...started, limits, outputBudget, log, onClosed });
+        const given = { limits, outputBudget, logQuota, log, onClosed };
+        const sandbox: Sandbox = new DockerSandbox({ engine, container, disk, ...started, ...given });
         open.add(sandbox);
         return sandbox;
       } catch (thrown) {
@@ -142,6 +146,7 @@ async function start(
   const witness = await openWitness(Pid, container.id, spec);
   const kernel = await closedOnFailure(witness, async () => {
     const first = await prepareInside(engine, container, spec, witness.marks.issue(0));
+    await startServices(engine, container, spec, witness.marks.issue(0));
     signal.throwIfAborted();
     return first;
   });
@@ -155,7 +160,10 @@ async function start(
       runtimeVersion: runtime.version,
       kernel,
       inspectDigest: inspectDigest(inspect),
-      capabilities,
+      // What the host can do is one thing; this sandbox has what was found in its own case.
+      capabilities: capabilities.filter(
+        (one) => (one !== 'kernel_witness' || witness.log !== null) && (one !== 'enforced_memory' || readsMemoryOf(Pid)),
+      ),
     },
   };
 }

@@ -12,7 +12,7 @@ import { inRepository } from './places.mjs';
 
 const NAME = 'coatcheck-runner';
 const LATEST = `${NAME}:latest`;
-const INPUTS = ['Dockerfile', 'relay.cfg', 'package.json', 'package-lock.json'];
+const INPUTS = ['Dockerfile', 'relay.cfg', 'services.mjs', 'package.json', 'package-lock.json'];
 const BUILD_MS = 30 * 60_000;
 
 /**

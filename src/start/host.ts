@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Logger } from 'pino';
 import { builtinHarness } from '../agent/builtin.ts';
 import type { Config } from '../config.ts';
+import { CoatcheckError } from '../errors.ts';
 import { startHost } from '../host/host.ts';
 import { controlClient } from '../host/protocol-client.ts';
 import { parseOperatorConfig } from '../policy/operator-config.ts';
@@ -31,6 +32,7 @@ export async function startHostProcess(start: StartHost): Promise<void> {
   const sandboxes = openDocker({
     socketPath: config.dockerSocket,
     owner: { deployment: config.dataDirectory, host: id },
+    disks: path.join(config.dataDirectory, 'host', 'disks'),
     log: (line) => log.warn(line),
   });
   release.add('sandboxes', sandboxes.close);
@@ -38,6 +40,14 @@ export async function startHostProcess(start: StartHost): Promise<void> {
   const runsc = facts.runtimes.find(({ name }) => name === 'runsc');
   if (runsc !== undefined && operator.runtime.allow.includes('runsc'))
     checkRunscAge(runsc.version, operator.runtime, config.policyFile);
+  const diskProblem = operator.limits.work_in === 'disk' ? await sandboxes.diskProblem() : null;
+  if (diskProblem !== null) {
+    throw new CoatcheckError(
+      'sandbox_unavailable',
+      `${config.policyFile} puts work trees on disk. ${diskProblem}`,
+      'Run the host as root, with loop devices, or set limits.work_in to `memory`.',
+    );
+  }
   const host = await startHost({
     control: controlClient({ url: start.controlUrl, hostKey: start.hostKey }),
     queue: start.queue,
