@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import tls from 'node:tls';
 import { createTaskAuthority } from '../../src/door/certificates.ts';
 import { ServiceRule, TunnelRule } from '../../src/policy/egress.ts';
-import { nodeHello } from './door-hellos.ts';
+import { nodeHello } from '../door/hellos.ts';
 import { all, ask, outside, rig, rule, sink, type Teardown, tunnel } from './door-rig.ts';
 
 interface ForwardProxy {

@@ -8,7 +8,7 @@ import type { DoorOptions } from '../../src/door/door.ts';
 import { ServiceRule, TunnelRule } from '../../src/policy/egress.ts';
 import { passesUnopened } from '../../src/policy/match.ts';
 import { OperatorConfig } from '../../src/policy/operator-config.ts';
-import { extension, inTwoRecords, nodeHello, serverName, withExtensions } from './door-hellos.ts';
+import { extension, inTwoRecords, nodeHello, serverName, withExtensions } from '../door/hellos.ts';
 import { all, ask, outside, raw, rig, rule, sink, statusOf, type Teardown, tunnel, within } from './door-rig.ts';
 
 const open = { phases: ['setup'], privateAddresses: ['127.0.0.0/8'] };
