@@ -44,6 +44,8 @@ export interface DockerSandboxParts {
   readonly outputBudget: number;
   /** Marks of the commands that run in it, and the kernel's log where there is one. */
   readonly witness: Witness;
+  /** Bytes of disk that the log may hold. */
+  readonly logQuota?: number | undefined;
   readonly log: (line: string) => void;
   readonly onClosed: () => void;
 }
@@ -184,7 +186,7 @@ export class DockerSandbox implements Sandbox {
       this.#parts.log(`sandbox ${this.id.slice(0, 12)} is ended: ${why}`);
       void this.#kill('killed');
     };
-    return followLog(log, { marks, onKernel, onLost });
+    return followLog(log, { marks, onKernel, onLost, quota: this.#parts.logQuota });
   }
 
   /** The log is whole once its writer is gone; the engine may say so before it is. */

@@ -20,7 +20,7 @@ export interface FollowOptions {
   readonly onKernel: (sight: KernelSight) => void;
   /** Called once when the log cannot be kept within its quota or cannot be read: the sandbox must not go on unwitnessed. */
   readonly onLost: (why: string) => void;
-  readonly quota?: number;
+  readonly quota?: number | undefined;
 }
 
 export interface Follower {
