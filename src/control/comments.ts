@@ -1,4 +1,5 @@
 import type { HostEvent, RecordedEvent } from '../audit/events.ts';
+import { kernelAccount, kernelSection, kernelWarning } from '../audit/kernel-account.ts';
 import { codeCell, duration, folded } from '../audit/markdown.ts';
 import { egressTable, planSection, verdictLine, verificationTable } from '../audit/render.ts';
 import { CHECK_TEXT_CHARS, COMMENT_CHARS, clipMarkdown } from '../github/clip.ts';
@@ -68,6 +69,7 @@ export function statusComment(entry: TaskEntry, events: readonly RecordedEvent[]
   const parts = [
     `**${STATE_WORDS[task.state]}**${task.message === '' ? '' : `: ${messageOf(task)}`}`,
     traces.pullRequest === null ? '' : `Pull request: #${traces.pullRequest.number}`,
+    kernelWarning(kernelAccount(events)),
     isEnd(task.state) ? folded('Steps', stepList(events)) : stepList(events),
     plan === null ? '' : planSection(plan),
     notRunSection(events),
@@ -113,11 +115,13 @@ export function checkText(
   const { task } = entry;
   const verification = verificationOf(events);
   const plan = planOf(events);
+  const kernel = kernelAccount(events);
   const parts = [
     messageOf(task),
     verification === null ? '' : `### Verification\n\n${verificationTable(verification)}`,
     `### Cost\n\n${costWords(events)}`,
     `### Egress\n\n${egressTable(decisions(events))}`,
+    kernel === null ? '' : `### What the kernel saw\n\n${kernelSection(kernel)}`,
     `### Steps\n\n${stepList(events)}`,
     plan === null ? '' : planSection(plan),
     notRunSection(events),

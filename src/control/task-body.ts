@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
 import type { RecordedEvent } from '../audit/events.ts';
+import { kernelAccount, kernelWords, numbered } from '../audit/kernel-account.ts';
 import { duration } from '../audit/markdown.ts';
 import type { TaskEntry } from '../store/tasks.ts';
 import { notRecognised } from './comments.ts';
@@ -9,6 +10,8 @@ type Html = ReturnType<typeof html>;
 
 const MARKS = { ok: '✓', failed: '✗', running: '…' } as const;
 const OUTPUT_SHOWN = 20_000;
+const COMMANDS_SHOWN = 300;
+const COMMAND_SHOWN = 300;
 const OUTCOMES = { note: 'noted', hold: 'held', refuse: 'refused' } as const;
 const CLASSES = { note: '', hold: 'busy', refuse: 'bad' } as const;
 
@@ -57,6 +60,26 @@ function egress(events: readonly RecordedEvent[]): Html {
   });
   if (rows.length === 0) return html``;
   return html`<h2>Egress</h2><details id="egress"><summary>${rows.length} decisions of the door</summary><table><thead><tr><th>Phase</th><th>Method</th><th>Where</th><th>Verdict</th><th>Rule or reason</th></tr></thead><tbody>${rows}</tbody></table></details>`;
+}
+
+/** What the kernel saw, command by command; what descends from none stands first. */
+function kernel(events: readonly RecordedEvent[]): Html {
+  const account = kernelAccount(events);
+  if (account === null) return html``;
+  const strangers = account.strangersSeen
+    .slice(0, COMMANDS_SHOWN)
+    .map(
+      ({ argv, executable }) =>
+        html`<li class="bad"><code>${plainText((argv.join(' ') || executable).slice(0, COMMAND_SHOWN))}</code></li>`,
+    );
+  const rows = numbered(account)
+    .slice(0, COMMANDS_SHOWN)
+    .map(
+      ({ purpose, command, first, processes, places }) =>
+        html`<tr><td>${purpose.replace('_', ' ')}</td><td>${command}</td><td><code>${plainText(first.slice(0, COMMAND_SHOWN))}</code></td><td>${processes}</td><td>${plainText(places.join(', ').slice(0, COMMAND_SHOWN))}</td></tr>`,
+    );
+  return html`<h2>What the kernel saw</h2><p class="${account.strangers === 0 ? '' : 'bad'}">${plainText(kernelWords(account))}</p>${strangers.length === 0 ? html`` : html`<ul>${strangers}</ul>`}
+<details id="kernel"><summary>${numbered(account).length} commands</summary><table><thead><tr><th>Sandbox</th><th>No.</th><th>Command</th><th>Programs</th><th>Connects</th></tr></thead><tbody>${rows}</tbody></table></details>`;
 }
 
 function agent(events: readonly RecordedEvent[]): Html {
@@ -126,5 +149,5 @@ export function taskBody(entry: TaskEntry, shown: ShownAttempt): Html {
 ${traces.pullRequest === null ? html`` : html`<dt>Pull request</dt><dd><a href="${traces.pullRequest.url}">#${traces.pullRequest.number}</a></dd>`}
 ${shown.sealed ? html`<dt>Record</dt><dd><a href="${shown.path}/record">sealed; download it</a> and check it with <code>coatcheck audit verify FILE</code></dd>` : html``}
 </dl>
-${steps(shown.events)}${verification(shown.events)}${notRun(shown.events)}${plan(shown.events)}${agent(shown.events)}${output(shown.events)}${egress(shown.events)}${quarantine(shown.events)}${diff(entry.diff)}${leftOut(shown.events)}`;
+${steps(shown.events)}${verification(shown.events)}${notRun(shown.events)}${plan(shown.events)}${agent(shown.events)}${output(shown.events)}${egress(shown.events)}${kernel(shown.events)}${quarantine(shown.events)}${diff(entry.diff)}${leftOut(shown.events)}`;
 }

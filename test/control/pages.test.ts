@@ -92,6 +92,20 @@ describe('what others wrote', () => {
         ...{ verdict: 'held', scanner: 's', tree: SHA, files: [], diffDigest: null },
         findings: [{ rule: 'dot_directory', path: HOSTILE, detail: HOSTILE, outcome: 'hold' }],
       },
+      {
+        type: 'kernel.saw',
+        sandbox: 's',
+        processes: [
+          { pid: 2, parent: 1, command: 1, executable: HOSTILE, argv: [HOSTILE] },
+          { pid: 3, parent: null, command: null, executable: HOSTILE, argv: [] },
+        ],
+        connects: [{ pid: 2, command: 1, to: HOSTILE, result: HOSTILE }],
+      },
+      {
+        type: 'kernel.summary',
+        sandbox: 's',
+        ...{ processes: 2, connects: 1, strangers: 1, notKept: 0, logBytes: 1, incomplete: HOSTILE },
+      },
     );
     const hostile = task({
       state: 'failed',
