@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import { pipeline } from 'node:stream';
+import { pipeline, type Writable } from 'node:stream';
 import { errorText } from '../errors.ts';
 import { withoutEchoes } from './credentials.ts';
 import { responseHeaders } from './headers.ts';
@@ -60,6 +60,7 @@ export function exchange(
     status = answer.statusCode ?? 502;
     answer.on('data', (chunk: Buffer) => {
       row.bytesDown += chunk.length;
+      gather(response.socket);
       if (quota?.down(chunk.length) === false) overdrawn();
     });
     try {
@@ -68,7 +69,8 @@ export function exchange(
       fail(new Refusal(502, `the answer's head is not valid: ${errorText(error)}`));
       return;
     }
-    response.flushHeaders();
+    // The head goes with the first of the body where that is there already, and by itself where it is not.
+    setImmediate(() => row.bytesDown > 0 || response.writableEnded || response.flushHeaders());
     pipeline(answer, response, (error) => {
       if (error) fail(new Refusal(502, `the answer broke off: ${error.message}`));
       else done('allowed', passage.reason);
@@ -82,10 +84,21 @@ export function exchange(
   request.on('error', () => upstream.destroy());
   request.on('data', (chunk: Buffer) => {
     row.bytesUp += chunk.length;
+    gather(upstream.socket);
     if (quota?.up(chunk.length) === false) overdrawn();
   });
   request.pipe(upstream);
   return (reason) => fail(new Refusal(403, reason));
+}
+
+/**
+ * Lets what arrives in one turn of the event loop leave as one write: TLS hands its records over one by one, and each
+ * would be a call into the kernel of its own.
+ */
+function gather(socket: Writable | null): void {
+  if (socket === null || socket.writableCorked > 0) return;
+  socket.cork();
+  setImmediate(() => socket.uncork());
 }
 
 /** Answers with a refusal and closes: what the client sent after it is not read. */
