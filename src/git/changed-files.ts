@@ -77,9 +77,12 @@ export async function diffToShow(scratch: Scratch, trees: Trees, byteLimit: numb
   return { bytes: whole ? bytes : bytes.subarray(0, bytes.lastIndexOf(10) + 1), whole };
 }
 
-/** The change as unified diff for the scanner: no context, and the content of what git takes for binary too. */
-export const diffToScan = (scratch: Scratch, trees: Trees, byteLimit: number): Promise<Patch> =>
-  patchOf(scratch, diffTree(trees, ['--patch', '--no-color', '--unified=0', '--text']), byteLimit);
+/** The change as unified diff for the scanner: no context, and the content of what git takes for binary too, but `except`. */
+export function diffToScan(scratch: Scratch, trees: Trees, byteLimit: number, except: readonly string[]): Promise<Patch> {
+  const paths = ['--', '.', ...except.map((path) => `:(exclude,literal)${path}`)];
+  const command = [...diffTree(trees, ['--patch', '--no-color', '--unified=0', '--text']), ...paths];
+  return patchOf(scratch, command, byteLimit);
+}
 
 async function patchOf(scratch: Scratch, command: readonly string[], byteLimit: number): Promise<Patch> {
   const run = await caged(scratch, command, { outputLimit: byteLimit });

@@ -12,7 +12,7 @@ import {
 import { type Finding, type OpenedChange, overLimits } from './open-change.ts';
 import { SCANNER, type ScanCaps, scanSecrets } from './scan-secrets.ts';
 import type { SecretHit } from './secret-rules.ts';
-import { type ChangeLimits, findingsIn, type TreePolicy, tooLargeInAll, tooManyFiles } from './tree-policy.ts';
+import { type ChangeLimits, findingsIn, isBulk, type TreePolicy, tooLargeInAll, tooManyFiles } from './tree-policy.ts';
 
 const MiB = 1024 * 1024;
 
@@ -65,7 +65,8 @@ export async function judgeChange(
     const facts = await changedFiles(scratch, trees, options.limits.files);
     const inAll = findingsInAll(tree, facts, options);
     const inFiles = findingsIn(facts ?? [], { ...options, ...options.policy });
-    const scanned = await scan(scratch, trees, inAll.length === 0, options.scanCaps);
+    const except = inAll.length === 0 ? (facts ?? []).filter(isBulk).map(({ path }) => path) : null;
+    const scanned = await scan(scratch, trees, except, options.scanCaps);
     const judged = [...inAll, ...inFiles, ...scanned.findings].map((one) => judge(one, options.policy));
     const files = (facts ?? []).map(shown);
     return { verdict: verdictOf(judged), head, tree, files, findings: judged, scanner: SCANNER, diff: scanned.diff };
@@ -111,14 +112,14 @@ interface Scan {
   readonly diff: string;
 }
 
-/** Scans the whole change where it keeps to its limits; else only what people are shown of it. */
-async function scan(scratch: Scratch, trees: Trees, withinLimits: boolean, caps?: ScanCaps): Promise<Scan> {
+/** Scans the whole change but the files in `except`; with null, for a change over its limits, only what people are shown. */
+async function scan(scratch: Scratch, trees: Trees, except: readonly string[] | null, caps?: ScanCaps): Promise<Scan> {
   const shown = await diffToShow(scratch, trees, SHOWN_BYTES);
-  const whole = withinLimits ? await patchToScan(scratch, trees) : shown;
+  const whole = except === null ? shown : await patchToScan(scratch, trees, except);
   if (whole === null) return scanShown(shown, scratch, 'the diff took too much memory or time');
   const result = await scanSecrets(whole.bytes, textOf(shown), scratch.signal, caps);
   if (result.kind === 'failed') return scanShown(shown, scratch, `the scanner ended early (${result.why})`);
-  const toItsEnd = !withinLimits || (whole.whole && result.whole);
+  const toItsEnd = except === null || (whole.whole && result.whole);
   const cut = toItsEnd ? [] : [notScanned(`the diff is longer than ${SCAN_BYTES} bytes, or leaves a file out`)];
   return { findings: [...result.hits.map(secretFinding), ...cut], diff: result.shown };
 }
@@ -131,9 +132,9 @@ async function scanShown(shown: Patch, { signal }: Scratch, why: string): Promis
   return { findings: [...result.hits.map(secretFinding), notScanned(why)], diff: result.shown };
 }
 
-async function patchToScan(scratch: Scratch, trees: Trees): Promise<Patch | null> {
+async function patchToScan(scratch: Scratch, trees: Trees, except: readonly string[]): Promise<Patch | null> {
   try {
-    return await diffToScan(scratch, trees, SCAN_BYTES);
+    return await diffToScan(scratch, trees, SCAN_BYTES, except);
   } catch (thrown) {
     if (thrown instanceof OverLimits) return null;
     throw thrown;

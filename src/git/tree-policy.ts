@@ -81,8 +81,14 @@ function submodule(file: FileFacts): Finding[] {
   return file.path.toLowerCase() === '.gitmodules' ? finding('submodule', file, 'Submodule definitions change.') : [];
 }
 
+/** Whether a file is left out of the scan for secrets: no lines to be found in it, and enough bytes to crowd out all else. */
+export const isBulk = ({ binary, size }: FileFacts): boolean => binary && size > BULK_BYTES;
+const BULK_BYTES = 1024 * 1024;
+
 function content(file: FileFacts): Finding[] {
-  return file.binary && file.change !== 'deleted' ? finding('binary', file, `${file.size} bytes that are not text.`) : [];
+  if (!file.binary || file.change === 'deleted') return [];
+  const scanned = isBulk(file) ? ', not scanned for secrets' : '';
+  return finding('binary', file, `${file.size} bytes that are not text${scanned}.`);
 }
 
 const largeFile =

@@ -10,7 +10,7 @@ import { openMirror } from '../../src/git/mirror.ts';
 import { pushBranch } from '../../src/git/push.ts';
 import { applyCommand, bundleCommand, readApplied, readTakeOut, stageCommand } from '../../src/git/take-out.ts';
 import { inside } from '../git/inside.ts';
-import { fakeBundle, MiB, quarantineWorld } from '../git/quarantine-world.ts';
+import { fakeBundle, MiB, POLICY, quarantineWorld } from '../git/quarantine-world.ts';
 import { gitAs } from '../git/repositories.ts';
 
 const signal = AbortSignal.timeout(300_000);
@@ -41,8 +41,13 @@ test('ten thousand files and one of 50 MB go the whole way: mirror, sandbox, cha
   const bundle = (await inside(bundleCommand(options))).stdout;
   assert.equal(readApplied((await inside(applyCommand({ base: world.base, workTree: clean }), bundle)).stdout), taken.tree);
   const limits = { files: 3000, bytes: 64 * MiB };
-  const report = await world.check(fakeBundle(world, bundle), taken.tree, { limits });
-  assert.deepEqual(report.findings, []);
+  const policy = { ...POLICY, large_file: 'note' as const };
+  const report = await world.check(fakeBundle(world, bundle), taken.tree, { limits, policy });
+  assert.equal(report.verdict, 'clean');
+  assert.deepEqual(
+    report.findings.map(({ rule, path }) => `${rule} ${path}`),
+    ['binary large.bin', 'large_file large.bin'],
+  );
   assert.equal(report.files.length, 2001);
   const large_ = report.files.find((file) => file.path === 'large.bin');
   assert.deepEqual(large_, {
