@@ -23,7 +23,7 @@ import {
   type SandboxFacts,
   WORK_TREE,
 } from './sandbox.ts';
-import { TRUST_ENVIRONMENT, writeTrust } from './trust.ts';
+import { writeTrust } from './trust.ts';
 import { type Follower, followLog } from './witness/follow.ts';
 import type { Witness } from './witness/open-witness.ts';
 
@@ -120,8 +120,7 @@ export class DockerSandbox implements Sandbox {
 
   async trust(authority: string): Promise<void> {
     const { engine, container, witness } = this.#parts;
-    await writeTrust(engine, container, authority, witness.marks.issue(0));
-    this.#trust = TRUST_ENVIRONMENT;
+    this.#trust = await writeTrust(engine, container, authority, witness.marks.issue(0));
   }
 
   close(): Promise<void> {
