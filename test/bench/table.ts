@@ -13,13 +13,17 @@ export function table({ sides, rows }: Finding): string {
   return [print(head), print(widths.map((width) => '-'.repeat(width))), ...lines.slice(1).map(print)].join('\n');
 }
 
+/** A ratio to about nothing, or to less than nothing, is none. */
+const MEANINGLESS = 100;
+
 const cells = (row: Row): string[] => [
   row.workload,
   `${row.measure} (${row.unit})`,
   short(row.one),
   short(row.other),
-  row.ratio.toFixed(2),
-  `${row.low.toFixed(2)}–${row.high.toFixed(2)}`,
+  ...(row.low > 0 && row.high < MEANINGLESS
+    ? [row.ratio.toFixed(2), `${row.low.toFixed(2)}–${row.high.toFixed(2)}`]
+    : ['–', '–']),
   row.better,
   String(row.rounds),
 ];
