@@ -201,33 +201,27 @@ test('a service passes anything both ways, each direction to its own end', async
   assert.deepEqual([(await gone.row(1)).verdict, (await gone.row(1)).status], ['failed', 502]);
 });
 
-/** An established connection to a server that only greets. */
-async function standing(t: Teardown, change: Partial<DoorOptions>, of: Partial<ServiceRule> = {}) {
+test('a standing connection is cut by a phase, by idle and by total time, and its row says by which', async (t) => {
   const up = await listen(t, (socket) => void socket.write('greeting'));
-  const made = await rig(t, { rules: [serviceRule('up.test', up.port, of)], hosts: HOSTS, ...change });
-  await made.door.set({ phase: 'setup' });
-  const { socket, text } = await tunnel(made.door, `up.test:${up.port}`);
-  if (!text.includes('greeting')) await within('the greeting', once(socket, 'data'));
-  return { ...made, socket, up };
-}
-
-test('a standing connection is cut by phase, expiry, idle and total time, and its row says by which', async (t) => {
-  const cases: [string, Partial<DoorOptions>, Partial<ServiceRule>, RegExp][] = [
-    ['phase', {}, {}, /phase became verify/],
-    ['expiry', {}, { expires: new Date(Date.now() + 1_500).toISOString() }, /rule expired/],
-    ['idle', { timings: { tunnelIdleMs: 200 } }, {}, /nothing passed/],
-    ['total', { timings: { tunnelMs: 300 } }, {}, /too long/],
+  const rules = [serviceRule('up.test', up.port), serviceRule('up.test', up.port + 1, { expires: '2020-01-01T00:00:00Z' })];
+  const cases: [Partial<DoorOptions>, RegExp][] = [
+    [{}, /phase became verify/],
+    [{ timings: { tunnelIdleMs: 300 } }, /nothing passed/],
+    [{ timings: { tunnelMs: 600 } }, /too long/],
   ];
   await Promise.all(
-    cases.map(async ([what, change, of, reason]) => {
-      const { door, socket, row } = await standing(t, change, of);
+    cases.map(async ([change, reason], index) => {
+      const { door, row } = await rig(t, { rules, hosts: HOSTS, ...change });
+      await door.set({ phase: 'setup' });
+      assert.equal((await tunnel(door, `up.test:${up.port + 1}`)).status, 403, 'a rule that expired');
+      const { socket } = await tunnel(door, `up.test:${up.port}`);
       const ended = all(socket);
-      if (what === 'phase') await door.set({ phase: 'verify' });
+      if (index === 0) await door.set({ phase: 'verify' });
       await ended;
-      const said = await row(1);
-      assert.match(said.reason, reason, what);
-      assert.deepEqual([said.route, said.bytesDown, said.address], ['service', 8, '127.0.0.1'], what);
-      assert.notEqual(said.verdict, 'allowed', what);
+      const said = await row(2);
+      assert.match(said.reason, reason);
+      assert.equal(said.route, 'service');
+      assert.notEqual(said.verdict, 'allowed');
     }),
   );
 });
