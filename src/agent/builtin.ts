@@ -102,9 +102,11 @@ export function builtinHarness(options: BuiltinOptions = {}): Harness {
     for (const call of calls) {
       const tool = tools.find((one) => one.name === call.tool);
       const began = performance.now();
+      const numbers: number[] = [];
+      const { sandbox, work, signal } = context;
       const result: ToolResult =
         tool && call.invalid === null
-          ? await tool.run(call.input, { sandbox: context.sandbox, limits: context.work.limits, signal: context.signal })
+          ? await tool.run(call.input, { sandbox, limits: work.limits, signal, onCommand: (number) => void numbers.push(number) })
           : { ok: false, text: `Error: ${call.invalid ?? 'this tool is not available now'}` };
       if (tool && call.invalid === null) usable += 1;
       const output = {
@@ -120,6 +122,7 @@ export function builtinHarness(options: BuiltinOptions = {}): Harness {
         output: result.text.slice(0, EVENT_TEXT),
         ok: result.ok,
         ms: performance.now() - began,
+        numbers,
       });
     }
     return usable;

@@ -36,6 +36,9 @@ export const DoorRoute = z.enum(['egress', 'tunnel', 'service', 'git', 'snapshot
 /** Who resolved the name: the door, the company's forward proxy, or the operator's fixed table. */
 export const DoorResolver = z.enum(['door', 'proxy', 'table']);
 
+/** A command's number in its sandbox, from 1: by it the kernel's account (`kernel.saw`) is joined to this one. */
+const CommandNumber = z.int().positive();
+
 /** What a host reports. The control plane accepts no other type from a host. */
 export const HostEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('step.started'), step: Step, round: z.int().optional() }),
@@ -74,8 +77,14 @@ export const HostEvent = z.discriminatedUnion('type', [
     exitCode: z.int().nullable(),
     ms: z.number(),
     outputTail: z.string(),
+    number: CommandNumber.optional(),
   }),
-  z.strictObject({ type: z.literal('command.ran'), sandbox: z.string(), result: CommandResult }),
+  z.strictObject({
+    type: z.literal('command.ran'),
+    sandbox: z.string(),
+    result: CommandResult,
+    number: CommandNumber.optional(),
+  }),
   /** Live output of a running command, for people who watch; the digest in `command.ran` covers the whole. */
   z.strictObject({ type: z.literal('output'), text: z.string().max(16_384) }),
   z.strictObject({
@@ -142,6 +151,7 @@ export const HostEvent = z.discriminatedUnion('type', [
     output: z.string(),
     ok: z.boolean(),
     ms: z.number(),
+    numbers: z.array(CommandNumber).optional(),
   }),
   z.strictObject({ type: z.literal('verification'), verification: Verification }),
   z.strictObject({

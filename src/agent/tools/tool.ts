@@ -12,6 +12,8 @@ export interface ToolContext {
   readonly sandbox: Sandbox;
   readonly limits: { readonly commandMs: number; readonly commandOutputBytes: number };
   readonly signal: AbortSignal;
+  /** Told the number of each command that was run, by which the kernel's account knows it. */
+  readonly onCommand?: (number: number) => void;
 }
 
 /** Errors are results too: the model reads them and goes on. */
@@ -67,6 +69,7 @@ export async function inWorkTree(
     signal: context.signal,
     ...options,
   });
+  context.onCommand?.(result.command);
   context.signal.throwIfAborted();
   if (result.end === 'sandbox_died') throw await sandboxEnded(context.sandbox);
   return result;

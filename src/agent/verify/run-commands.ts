@@ -32,9 +32,9 @@ export async function runCommands(
 ): Promise<CommandResult[]> {
   const results: CommandResult[] = [];
   for (const command of VERIFYING.flatMap((kind) => commands.filter((one) => one.kind === kind))) {
-    const result = await runCommand(context, command, phase);
+    const { result, number } = await runCommand(context, command, phase);
     results.push(result);
-    context.emit({ type: 'command.ran', sandbox: context.sandbox.id, result });
+    context.emit({ type: 'command.ran', sandbox: context.sandbox.id, result, number });
     context.signal.throwIfAborted();
     if (result.end === 'sandbox_died') break;
   }
@@ -49,10 +49,10 @@ export async function runInstall(
 ): Promise<CommandResult[]> {
   const results: CommandResult[] = [];
   for (const command of commands.filter((one) => one.kind === 'install')) {
-    const result = await runCommand(context, command, phase);
+    const { result, number } = await runCommand(context, command, phase);
     results.push(result);
     const { exitCode, ms, outputTail } = result;
-    context.emit({ type: 'setup.ran', sandbox: context.sandbox.id, command: command.run, exitCode, ms, outputTail });
+    context.emit({ type: 'setup.ran', sandbox: context.sandbox.id, command: command.run, exitCode, ms, outputTail, number });
     context.signal.throwIfAborted();
     if (!isGreen(result)) break;
   }
@@ -78,9 +78,13 @@ export async function setUp(context: RunContext, commands: readonly DeclaredComm
 
 export const isGreen = (result: CommandResult): boolean => result.end === 'exited' && result.exitCode === 0;
 
-async function runCommand(context: RunContext, command: DeclaredCommand, phase: VerificationPhase): Promise<CommandResult> {
+async function runCommand(
+  context: RunContext,
+  command: DeclaredCommand,
+  phase: VerificationPhase,
+): Promise<{ result: CommandResult; number: number }> {
   const live = liveOutput(context.emit);
-  const result = await context.sandbox.exec({
+  const ran = await context.sandbox.exec({
     command: ['bash', '-c', command.run],
     cwd: WORK_TREE,
     env: { CI: 'true' },
@@ -90,17 +94,18 @@ async function runCommand(context: RunContext, command: DeclaredCommand, phase: 
     signal: context.signal,
     onOutput: live,
   });
-  return {
+  const result: CommandResult = {
     phase,
     kind: command.kind,
     command: command.run,
-    end: result.end,
-    exitCode: result.exitCode,
-    ms: result.ms,
-    outputDigest: result.outputDigest,
-    outputTail: tailOf(result.output),
-    truncated: result.truncated || result.output.length > TAIL,
+    end: ran.end,
+    exitCode: ran.exitCode,
+    ms: ran.ms,
+    outputDigest: ran.outputDigest,
+    outputTail: tailOf(ran.output),
+    truncated: ran.truncated || ran.output.length > TAIL,
   };
+  return { result, number: ran.command };
 }
 
 /** The last of an output from the beginning of a line on: half a secret is not known for one by its form. */
