@@ -52,11 +52,20 @@ export function readYaml<S extends z.ZodType>(text: string, file: string, schema
   const value: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
   const parsed = schema.safeParse(value);
   if (!parsed.success) {
-    const allowed = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+    const allowed = described(schema);
     fail(parsed.error.issues.flatMap((issue) => explain(issue, document, (path) => allowedPart(allowed, path, value))));
     throw parsed.error;
   }
   return { value: parsed.data, lineOf: (path) => Math.max(lines.linePos(offsetOf(document, path)).line, 1) };
+}
+
+const descriptions = new WeakMap<z.ZodType, unknown>();
+
+/** What a schema allows, as JSON Schema. */
+function described(schema: z.ZodType): unknown {
+  const known = descriptions.get(schema) ?? z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  descriptions.set(schema, known);
+  return known;
 }
 
 function parse(text: string, lines: LineCounter, fail: (problems: readonly Problem[]) => never): Document {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { addressProblem, cidrProblem } from '../../src/policy/address.ts';
+import { RUNS } from '../property-runs.ts';
 
 test('addresses that are not the public internet are refused, in every embedding', () => {
   const refused = [
@@ -33,5 +34,6 @@ test('every IPv4 verdict is the same inside IPv6', () => {
     fc.property(fc.ipV4(), (address) => {
       assert.equal(addressProblem(`::ffff:${address}`, []), addressProblem(address, []));
     }),
+    { numRuns: RUNS },
   );
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { canonicalHost, hostOnTheWire, hostRuleProblem, readAuthority } from '../../src/policy/host-name.ts';
+import { RUNS } from '../property-runs.ts';
 
 const canonical = (raw: string): string | null => {
   const read = canonicalHost(raw);
@@ -62,7 +63,7 @@ test('the canonical form is a fixed point, whatever went in', () => {
       assert.equal(canonical(once.toUpperCase()), once);
       assert.match(once, /^[a-z0-9_.:-]+$/);
     }),
-    { numRuns: 2000 },
+    { numRuns: RUNS },
   );
 });
 

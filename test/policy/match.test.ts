@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { InspectRule } from '../../src/policy/egress.ts';
 import { couldPass, decide, hostMatches, pathMatches, pathProblem } from '../../src/policy/match.ts';
+import { RUNS } from '../property-runs.ts';
 
 test('hosts match exactly, or one label below a wildcard', () => {
   const pairs: [string, string, boolean][] = [
@@ -90,6 +91,7 @@ test('an empty list denies all, and shut opens for nothing', () => {
       const all = [InspectRule.parse({ id: 'x', host: 'x.test', phases: ['setup', 'agent', 'verify'] })];
       assert.equal(decide(all, { ...request, host: 'x.test', phase: 'shut', path }, NOW).allowed, false);
     }),
+    { numRuns: RUNS },
   );
 });
 

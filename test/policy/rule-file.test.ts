@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { KEYWORDS, kindOf } from '../../src/policy/keywords.ts';
 import { RULE_FILE_LIMIT, readRuleFile } from '../../src/policy/rule-file.ts';
 import { DeclaredCommand } from '../../src/task/verification.ts';
+import { RUNS } from '../property-runs.ts';
 
 const read = (text: string) => readRuleFile('AGENTS.md', text);
 const brief = (text: string) => read(text).commands.map((c) => [c.kind, c.run, c.source.line]);
@@ -109,14 +110,14 @@ test('is total: any text gives a result, within the caps', () => {
     ),
   );
   fc.assert(
-    fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => {
+    fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
       const text = pieces.join('');
       const { commands, notRecognised } = read(text);
       const lines = text.split(/\r\n?|\n/);
       for (const c of commands) assert.ok(lines[c.source.line - 1]?.includes(c.run), `line ${c.source.line} holds ${c.run}`);
       assert.ok(commands.length <= 20 && notRecognised.length <= 50);
     }),
-    { numRuns: 150 },
+    { numRuns: RUNS },
   );
 });
 

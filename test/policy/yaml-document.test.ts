@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { CoatcheckError } from '../../src/errors.ts';
 import { parseRepositoryConfig } from '../../src/policy/repository-config.ts';
+import { RUNS } from '../property-runs.ts';
 
 /** The problems, line by line; fails when the text is accepted. */
 function problems(text: string): string[] {
@@ -129,6 +130,6 @@ test('any text is either read or refused with places', () => {
         assert.match(thrown.message, /^f\.yml:[1-9]\d*:[1-9]\d*: /);
       }
     }),
-    { numRuns: 400 },
+    { numRuns: RUNS },
   );
 });
