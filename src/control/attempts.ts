@@ -16,6 +16,7 @@ import { digestOf, newSecret } from './fencing.ts';
 import type { Grants } from './grants.ts';
 import type { Leases } from './leases.ts';
 import type { AttemptRef, Recorder } from './record.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 export interface AttemptsOptions {
   readonly store: Store;
@@ -97,7 +98,8 @@ export function openAttempts(options: AttemptsOptions) {
 
     async finish(ref: AttemptRef, request: FinishRequest): Promise<void> {
       await recorder.control(ref, { type: 'cleanup', proof: request.cleanup });
-      if (!(await store.attempts.handOver(ref.task, ref.attempt, request))) return;
+      const clean = withoutSecrets(await recorder.redactorOf(ref), request);
+      if (!(await store.attempts.handOver(ref.task, ref.attempt, clean))) return;
       leases.drop(ref);
       options.handedOver(ref);
     },

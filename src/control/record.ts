@@ -98,6 +98,9 @@ export function openRecorder(options: { store: Store; redactorOf: (ref: AttemptR
         return stored;
       }),
 
+    /** What takes the attempt's secrets out of a text that others will read. */
+    redactorOf: options.redactorOf,
+
     /** The whole record so far. */
     read: async (ref: AttemptRef, from = 0): Promise<RecordedEvent[]> =>
       (await store.events.list(ref.task, ref.attempt, from)).map((event) => RecordedEvent.parse(JSON.parse(event.line))),
