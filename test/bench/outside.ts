@@ -22,14 +22,18 @@ export interface Outside extends AsyncDisposable {
 }
 
 /** Starts it with its files and certificates in `directory`. */
-export async function openOutside(directory: string, largeBytes: number): Promise<Outside> {
+export async function openOutside(directory: string, largeBytes: number, postedBytes: number): Promise<Outside> {
   giveToNobody(directory);
   certificate(directory);
   mkdirSync(join(directory, 'files'));
   writeFileSync(join(directory, 'files/small'), Buffer.alloc(SMALL_BYTES, 'x'));
-  // Holes read as zeros without a disk.
-  writeFileSync(join(directory, 'files/large'), '');
-  truncateSync(join(directory, 'files/large'), largeBytes);
+  for (const [name, bytes] of [
+    ['large', largeBytes],
+    ['posted', postedBytes],
+  ] as const) {
+    writeFileSync(join(directory, 'files', name), '');
+    truncateSync(join(directory, 'files', name), bytes); // holes read as zeros without a disk
+  }
   const port = await freePort();
   writeFileSync(join(directory, 'nginx.conf'), configuration(directory, port));
   const nginx = await serve(needed('nginx'), ['-e', join(directory, 'nginx.log'), '-c', join(directory, 'nginx.conf')], {

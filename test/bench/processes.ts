@@ -1,9 +1,6 @@
 /** What processes used, from /proc (proc(5)). */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** USER_HZ: 100 on every architecture that Debian builds for. */
-const TICKS = 100;
-
 /** A process and everything below it. */
 export function tree(root: number): number[] {
   const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
@@ -26,9 +23,11 @@ export function below(root: number, text: string): number {
   return found;
 }
 
-/** Processor time used so far. Seconds. */
+/** Processor time used so far by all threads of these processes. Seconds, to the nanosecond (Documentation/scheduler/sched-stats). */
 export const processorSeconds = (pids: readonly number[]): number =>
-  pids.map((pid) => Number(stat(pid)[11] ?? 0) + Number(stat(pid)[12] ?? 0)).reduce((sum, ticks) => sum + ticks, 0) / TICKS;
+  pids
+    .flatMap((pid) => threads(pid).map((thread) => Number(read(pid, `task/${thread}/schedstat`).split(' ')[0])))
+    .reduce((sum, each) => sum + each, 0) / 1e9;
 
 /** The most resident memory since the last `forgetPeak`. MiB. */
 export const peakMiB = (pids: readonly number[]): number =>
@@ -36,6 +35,14 @@ export const peakMiB = (pids: readonly number[]): number =>
 
 export function forgetPeak(pids: readonly number[]): void {
   for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+function threads(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return []; // it ended
+  }
 }
 
 /** Fields from the third on: a process's name may hold anything. */
