@@ -75,9 +75,15 @@ export class Limits {
     this.#perSecond = limits.requestsPerSecond;
   }
 
-  /** @throws Refusal 503 when requests come faster than they may. */
+  /** Counts a request; what to refuse it with when requests come faster than they may. */
+  rateProblem(): Refusal | null {
+    return this.#rate.take() ? null : new Refusal(503, `more than ${this.#perSecond} requests a second`);
+  }
+
+  /** The same. @throws Refusal 503 */
   checkRate(): void {
-    if (!this.#rate.take()) throw new Refusal(503, `more than ${this.#perSecond} requests a second`);
+    const problem = this.rateProblem();
+    if (problem !== null) throw problem;
   }
 }
 

@@ -115,6 +115,12 @@ export function isMalformed(error: NodeJS.ErrnoException): boolean {
 }
 
 function refuseUnread(parts: Parts, error: NodeJS.ErrnoException, socket: Duplex, inside: Inside | null): void {
+  const tooFast = parts.limits.rateProblem();
+  if (tooFast !== null) {
+    parts.overload.add(tooFast);
+    answerRaw(socket, tooFast);
+    return;
+  }
   const refusal = new Refusal(400, `not a well-formed HTTP request (${error.code})`);
   const asked = { route: 'egress', method: '', host: inside?.host ?? '', port: inside?.port ?? 0, path: '' } as const;
   endRefused(parts.ledger.open({ ...asked, phase: parts.gatekeeper.state.phase }), refusal);

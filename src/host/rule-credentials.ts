@@ -7,7 +7,9 @@ import type { Run } from './run.ts';
  * @throws CoatcheckError the control plane's own refusal, for example when a rule's variable is not set.
  */
 export async function ruleCredentials({ control, work, signal }: Run): Promise<DoorOptions['credentials']> {
-  const rules = work.egress.filter((rule) => rule.how === 'inspect' && rule.credential !== undefined);
+  // An expired rule lets nothing pass, and its credential is not to be had.
+  const lasts = (expires: string | undefined) => expires === undefined || Date.now() < Date.parse(expires);
+  const rules = work.egress.filter((rule) => rule.how === 'inspect' && rule.credential !== undefined && lasts(rule.expires));
   const ids = [...new Set(rules.map(({ id }) => id))];
   const found = await Promise.all(
     ids.map(async (rule) => {

@@ -1,9 +1,23 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { DOOR_LIMITS, type Door, type DoorOptions } from '../../src/door/door.ts';
-import { all, ask, raw, rig, rule, type Sink, sink, statusOf, type Teardown, temporary, tunnel, within } from './door-rig.ts';
+import {
+  all,
+  ask,
+  cagedProcess,
+  raw,
+  rig,
+  rule,
+  type Sink,
+  sink,
+  statusOf,
+  type Teardown,
+  temporary,
+  tunnel,
+  within,
+} from './door-rig.ts';
 
 const MiB = 1024 * 1024;
 const HOSTS = { 'up.test': '127.0.0.1' };
@@ -124,19 +138,6 @@ async function answered(door: Door, port: number): Promise<number> {
 
 /** Private memory of the door's own process, which its cap is about. Bytes. */
 function dataBytes(directory: string): number {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      if (!/^Uid:\s+1\d{9}\s/m.test(status) && process.getuid?.() === 0) continue;
-      if (!command.includes('door/process.ts') || command.includes('bwrap') || command.includes('setpriv')) continue;
-      readFileSync(`/proc/${pid}/root${directory}/door.sock`);
-    } catch (error) {
-      // A socket cannot be read as a file: where that is said, it is there.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENXIO')) continue;
-      const resident = /^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-      return Number(resident) * 1024;
-    }
-  }
-  throw new Error('the door’s process was not found');
+  const status = readFileSync(`/proc/${cagedProcess(directory)}/status`, 'utf8');
+  return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
 }

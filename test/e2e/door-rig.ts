@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import http, { type IncomingMessage, type RequestListener } from 'node:http';
 import https from 'node:https';
 import { type AddressInfo, connect, isIP, type Socket } from 'node:net';
@@ -210,3 +210,38 @@ export async function ask(
 }
 
 export const statusOf = (text: string): number => Number(text.split(' ')[1]);
+
+/** The caged process that serves a directory, found by what it runs and sees. */
+export function cagedProcess(directory: string): number {
+  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && servesFrom(name, directory));
+  if (pid === undefined) throw new Error('no process serves this directory');
+  return Number(pid);
+}
+
+function servesFrom(pid: string, directory: string): boolean {
+  try {
+    return (
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('src/door/process.ts') &&
+      !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('bwrap') &&
+      !existsSync(`/proc/${pid}/root/etc/shadow`) &&
+      existsSync(`/proc/${pid}/root${directory}/door.sock`)
+    );
+  } catch {
+    return false; // it ended meanwhile
+  }
+}
+
+/** The child of this process that serves a directory. */
+export function doorProcess(directory: string): number {
+  const isOurs = (pid: string): boolean => {
+    try {
+      const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+      return Number(parent) === process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(directory);
+    } catch {
+      return false; // it ended meanwhile
+    }
+  };
+  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && isOurs(name));
+  if (pid === undefined) throw new Error('no child serves this directory');
+  return Number(pid);
+}

@@ -9,7 +9,22 @@ import { ServiceRule, TunnelRule } from '../../src/policy/egress.ts';
 import { passesUnopened } from '../../src/policy/match.ts';
 import { OperatorConfig } from '../../src/policy/operator-config.ts';
 import { extension, inTwoRecords, nodeHello, serverName, withExtensions } from '../door/hellos.ts';
-import { all, ask, outside, raw, rig, rule, sink, statusOf, type Teardown, tunnel, within } from './door-rig.ts';
+import {
+  all,
+  ask,
+  cagedProcess,
+  doorProcess,
+  outside,
+  raw,
+  rig,
+  rule,
+  sink,
+  statusOf,
+  type Teardown,
+  temporary,
+  tunnel,
+  within,
+} from './door-rig.ts';
 
 const open = { phases: ['setup'], privateAddresses: ['127.0.0.0/8'] };
 const tunnelRule = (host: string, port: number, change: Partial<TunnelRule> = {}): TunnelRule =>
@@ -264,6 +279,45 @@ test('no hello in time, and a door that dies: nothing passes', async (t) => {
   await within('the cut', all(last.socket));
   await door.died;
   assert.equal(up.connections(), 0);
+});
+
+test('a door that stands still passes nothing on, and one that is killed cuts what stood', async (t) => {
+  const heard: string[] = [];
+  const up = await listen(t, (socket) => {
+    socket.write('greeting');
+    socket.on('data', (chunk: Buffer) => void heard.push(String(chunk)));
+  });
+  const directory = temporary(t);
+  const options = { rules: [serviceRule('up.test', up.port)], hosts: HOSTS };
+  const { door } = await rig(t, { ...options, directory });
+  const neighbour = await rig(t, options);
+  await door.set({ phase: 'setup' });
+  await neighbour.door.set({ phase: 'setup' });
+  const { socket } = await tunnel(door, `up.test:${up.port}`);
+  const other = await tunnel(neighbour.door, `up.test:${up.port}`);
+  const until = async (words: string) => {
+    while (!heard.includes(words)) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const caged = cagedProcess(directory);
+  process.kill(caged, 'SIGSTOP');
+  t.after(() => {
+    try {
+      process.kill(caged, 'SIGCONT');
+    } catch {
+      // It was killed.
+    }
+  });
+  socket.write('held');
+  other.socket.write('neighbour');
+  await within('the neighbour’s bytes', until('neighbour'));
+  assert.deepEqual(heard, ['neighbour']);
+  process.kill(caged, 'SIGCONT');
+  await within('the bytes that waited', until('held'));
+  const cut = all(socket);
+  process.kill(doorProcess(directory), 'SIGKILL');
+  await within('the cut', cut);
+  await door.died;
+  other.socket.destroy();
 });
 
 test('what a refusal offers can be pasted, and lets pass what was refused', async (t) => {

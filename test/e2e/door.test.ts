@@ -5,7 +5,22 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { connect as secureConnect } from 'node:tls';
 import { createTaskAuthority } from '../../src/door/certificates.ts';
-import { all, ask, inside, outside, raw, rig, rule, sink, statusOf, temporary, tunnel, within } from './door-rig.ts';
+import {
+  all,
+  ask,
+  cagedProcess,
+  doorProcess,
+  inside,
+  outside,
+  raw,
+  rig,
+  rule,
+  sink,
+  statusOf,
+  temporary,
+  tunnel,
+  within,
+} from './door-rig.ts';
 
 test('an allowed request passes, with one row that says everything of it', async (t) => {
   const up = await sink(t);
@@ -383,8 +398,7 @@ test('killed in the middle of an answer, the door cuts it and nothing passes aft
 test('the process that reads hostile bytes has no right, no secret and no view of the host', async (t) => {
   const directory = temporary(t);
   await rig(t, { directory });
-  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && servesFrom(name, directory));
-  assert.ok(pid !== undefined, 'the caged process is found by what it runs and sees');
+  const pid = cagedProcess(directory);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const uid = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]);
   assert.ok(process.getuid?.() !== 0 || uid >= 0x7000_0000, `uid ${uid}`);
@@ -394,34 +408,6 @@ test('the process that reads hostile bytes has no right, no secret and no view o
   for (const path of ['/root', '/etc/shadow', '/var/run', '/run', '/home', '/var/run/docker.sock'])
     assert.equal(existsSync(`/proc/${pid}/root${path}`), false, path);
 });
-
-function servesFrom(pid: string, directory: string): boolean {
-  try {
-    return (
-      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('src/door/process.ts') &&
-      !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('bwrap') &&
-      !existsSync(`/proc/${pid}/root/etc/shadow`) &&
-      existsSync(`/proc/${pid}/root${directory}/door.sock`)
-    );
-  } catch {
-    return false; // it ended meanwhile
-  }
-}
-
-/** The child of this process that serves a directory. */
-function doorProcess(directory: string): number {
-  const isOurs = (pid: string): boolean => {
-    try {
-      const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-      return Number(parent) === process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(directory);
-    } catch {
-      return false; // it ended meanwhile
-    }
-  };
-  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && isOurs(name));
-  assert.ok(pid !== undefined);
-  return Number(pid);
-}
 
 test('when the door’s process dies nothing passes and died settles; close is idempotent', async (t) => {
   const up = await sink(t);
