@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { CageResult } from '../cage/run-in-cage.ts';
 import { ObjectId } from '../task/task.ts';
 import { caged, isOverLimits, OverLimits, quarantineFailed, type Scratch } from './caged-git.ts';
+import { printable } from './open-change.ts';
 
 export interface ChangedFile {
   /** Relative to the tree; bytes that are not UTF-8 are replaced, see `readable`. */
@@ -102,7 +103,7 @@ const outputFor = (files: number): number => files * 512 + MiB;
  */
 function must(run: CageResult): Buffer {
   if (run.ended === 'exited' && run.exitCode === 0) return run.stdout;
-  if (isOverLimits(run)) throw new OverLimits(run.ended);
+  if (isOverLimits(run)) throw new OverLimits(run.ended === 'exited' ? printable(run.stderr) : run.ended);
   throw quarantineFailed(run);
 }
 

@@ -1,12 +1,11 @@
 import { CoatcheckError, errorText } from '../errors.ts';
-import type { FinishRequest } from '../task/protocol.ts';
-import { EndReason } from '../task/task.ts';
+import { type FinishRequest, HostEndReason } from '../task/protocol.ts';
 import { RunStopped } from './report.ts';
 
 type Ended = Extract<FinishRequest['outcome'], { outcome: 'ended' }>;
 
 /** Codes of errors that are not themselves reasons. */
-const REASONS: Readonly<Record<string, EndReason>> = {
+const REASONS: Readonly<Record<string, HostEndReason>> = {
   not_gvisor: 'sandbox_unavailable',
   sandbox_limits: 'policy',
   sandbox_services: 'policy',
@@ -28,12 +27,12 @@ const REASONS: Readonly<Record<string, EndReason>> = {
 
 /** Why a run ended early, from what was thrown through it. */
 export function endOf(error: unknown, ends: { wall: AbortSignal; report: AbortSignal; host: AbortSignal }): Ended {
-  const ended = (reason: EndReason, message = ''): Ended => ({ outcome: 'ended', reason, message: message.slice(0, 4000) });
+  const ended = (reason: HostEndReason, message = ''): Ended => ({ outcome: 'ended', reason, message: message.slice(0, 4000) });
   const stop: unknown = ends.report.reason;
   if (stop instanceof RunStopped && stop.reason !== 'fenced') return ended(stop.reason);
   if (ends.wall.aborted) return ended('wall_limit');
   if (ends.host.aborted) return ended('host_lost', 'The host was shut down.');
   if (!(error instanceof CoatcheckError)) return ended('internal', errorText(error));
-  const reason = EndReason.safeParse(error.code);
+  const reason = HostEndReason.safeParse(error.code);
   return ended(reason.data ?? REASONS[error.code] ?? 'internal', error.toString());
 }

@@ -110,6 +110,10 @@ export type CleanupProof = z.infer<typeof CleanupProof>;
 export const AgentSummary = z.strictObject({ title: z.string().max(300), body: z.string().max(20_000) });
 export type AgentSummary = z.infer<typeof AgentSummary>;
 
+/** Why a host ends an attempt early. To hold a change is the control plane's alone. */
+export const HostEndReason = EndReason.exclude(['approval_needed']);
+export type HostEndReason = z.infer<typeof HostEndReason>;
+
 /** POST /finish */
 export const FinishRequest = z.strictObject({
   cleanup: CleanupProof,
@@ -124,7 +128,7 @@ export const FinishRequest = z.strictObject({
       verification: Verification,
     }),
     z.strictObject({ outcome: z.literal('no_change'), summary: AgentSummary }),
-    z.strictObject({ outcome: z.literal('ended'), reason: EndReason, message: z.string() }),
+    z.strictObject({ outcome: z.literal('ended'), reason: HostEndReason, message: z.string() }),
   ]),
 });
 export type FinishRequest = z.infer<typeof FinishRequest>;

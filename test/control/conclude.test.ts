@@ -1,11 +1,12 @@
 /** What becomes of an attempt whose end was interrupted by a crash: `conclude` runs again from its beginning. */
 import assert from 'node:assert/strict';
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openKey } from '../../src/audit/key.ts';
-import { openChanges } from '../../src/control/changes.ts';
-import { conclude } from '../../src/control/conclude.ts';
+import { KEPT_MS, openChanges } from '../../src/control/changes.ts';
+import { closeAttempt, conclude } from '../../src/control/conclude.ts';
+import { ending } from '../../src/control/ending.ts';
 import type { ControlParts } from '../../src/control/parts.ts';
 import { readSealed } from '../../src/control/seal-record.ts';
 import type { GitHub } from '../../src/github/github.ts';
@@ -119,6 +120,24 @@ test('a stop goes before another attempt', async (t) => {
   await conclude(parts, REF);
   assert.equal((await store.tasks.get(TASK)).task.state, 'cancelled');
   assert.deepEqual(woken, []);
+});
+
+test('a held change is kept with its end, and the proof says until when', async (t) => {
+  const { store, directory, parts } = await scene(t, failed);
+  await store.tasks.move(TASK, { to: 'publishing', message: '' });
+  const bundle = path.join(directory, 'changes', `${TASK}-1`, 'change.bundle');
+  await mkdir(path.dirname(bundle), { recursive: true });
+  await writeFile(bundle, 'bytes');
+  await closeAttempt(parts, REF, ending('approval_needed', 'Look.'));
+  assert.equal(await readFile(bundle, 'utf8'), 'bytes');
+  assert.equal((await store.tasks.get(TASK)).task.state, 'held');
+  const cleanup = (await parts.recorder.read(REF)).map(({ event }) => event).find((event) => event.type === 'cleanup');
+  const change = cleanup?.type === 'cleanup' ? cleanup.proof.looked.find(({ kind }) => kind === 'change') : undefined;
+  const until = (await stat(bundle)).mtimeMs + KEPT_MS;
+  assert.deepEqual(change, { kind: 'change', id: `${TASK}-1`, gone: false, keptUntil: new Date(until).toISOString() });
+  assert.deepEqual(await parts.changes.removeOld(until - 1000), []);
+  assert.deepEqual(await parts.changes.removeOld(until + 1000), [`${TASK}-1`]);
+  await assert.rejects(stat(bundle), { code: 'ENOENT' });
 });
 
 test('what an attempt’s change left is gone with its end', async (t) => {

@@ -9,6 +9,7 @@ import { checkoutCommands, layIn } from '../../src/git/lay-in.ts';
 import { openMirror } from '../../src/git/mirror.ts';
 import { pushBranch } from '../../src/git/push.ts';
 import { applyCommand, bundleCommand, readApplied, readTakeOut, stageCommand } from '../../src/git/take-out.ts';
+import { bundleWith, entryHeader } from '../git/hand-made-pack.ts';
 import { inside } from '../git/inside.ts';
 import { fakeBundle, MiB, POLICY, quarantineWorld } from '../git/quarantine-world.ts';
 import { gitAs } from '../git/repositories.ts';
@@ -83,11 +84,9 @@ test('a pack of one megabyte that holds a gigabyte is ended by its limits', asyn
   const world = await quarantineWorld(t);
   const size = 1024 * MiB;
   // A tree, so that it has to be held in memory whole.
-  const body = Buffer.concat([Buffer.from('PACK'), u32(2), u32(1), entryHeader(2, size), deflateSync(Buffer.alloc(size))]);
-  const pack = Buffer.concat([body, createHash('sha1').update(body).digest()]);
   const id = 'a'.repeat(40);
-  const head = `# v2 git bundle\n-${world.base} x\n${id} refs/heads/change\n\n`;
-  const file = fakeBundle(world, Buffer.concat([Buffer.from(head), pack]));
+  const entry = Buffer.concat([entryHeader(2, size), deflateSync(Buffer.alloc(size))]);
+  const file = fakeBundle(world, bundleWith(world.base, id, [entry]));
   const report = await world.check(file, id);
   assert.ok(statSync(file).size < 2 * MiB);
   assert.deepEqual(
@@ -96,22 +95,6 @@ test('a pack of one megabyte that holds a gigabyte is ended by its limits', asyn
     JSON.stringify(report.findings),
   );
 });
-
-const u32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-};
-
-/** Type and size of a pack entry, as gitformat-pack has it. */
-function entryHeader(type: number, size: number): Buffer {
-  const bytes = [(type << 4) | (size & 15)];
-  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
-    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) | 128;
-    bytes.push(rest & 127);
-  }
-  return Buffer.from(bytes);
-}
 
 /** Bytes that do not compress, the same each time. */
 function randomBytes(length: number): Buffer {

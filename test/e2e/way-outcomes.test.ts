@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -17,6 +17,8 @@ const GREEN = { ...RED, 'test.sh': 'grep -q red value.txt || { echo it has to st
 const paint = edit('value.txt', 'red', 'blue');
 const PACKAGE = (test: string) => `${JSON.stringify({ name: 'sample', private: true, scripts: { test } }, null, 2)}\n`;
 const WORKFLOW = '.github/workflows/build.yml';
+/** Has the form of a token and is none. */
+const SECRET = `ghp_${'aB3xY7'.repeat(6)}`;
 
 /** One issue for each outcome: its files, and what the agent does about it. The title is the scenario's marker. */
 const ISSUES: Readonly<Record<string, Omit<IssueOptions, 'title'> & { readonly script: Parameters<typeof scenario>[1] }>> = {
@@ -53,7 +55,14 @@ const ISSUES: Readonly<Record<string, Omit<IssueOptions, 'title'> & { readonly s
   },
   forbidden: {
     files: RED,
-    script: { rounds: [[{ calls: [paint, write(WORKFLOW, 'on: push\njobs: {}\n')] }, { text: 'Build it' }]] },
+    script: {
+      rounds: [
+        [
+          { calls: [paint, write(WORKFLOW, 'on: push\njobs: {}\n'), write('deploy.conf', `user: x\ntoken: ${SECRET}\n`)] },
+          { text: 'Build it' },
+        ],
+      ],
+    },
   },
   overriding: {
     files: {
@@ -234,6 +243,7 @@ test('nor does one that rewrites the script behind the command; where there are 
   assert.deepEqual([outcome.end.task.state, outcome.end.task.reason], ['draft', 'own_yardstick_only']);
   assert.deepEqual(verdictOf(outcome)?.yardstickEdits, ['package.json']);
   assert.match(outcome.pull?.body ?? '', /- ` ?package\.json ?`/);
+  assert.match(outcome.pull?.body ?? '', /### Worth a look\n\n- ` ?package\.json ?`: manifest/);
   assert.equal(outcome.pull?.pull?.draft, false, 'GitHub has refused a draft');
   assert.match(outcome.pull?.title ?? '', /^\[draft\] Make the tests pass/);
   assert.match(outcome.pull?.body ?? '', /^> \[!WARNING\]/m);
@@ -258,10 +268,14 @@ test('no change: a comment and no pull request', async () => {
   assert.deepEqual(checksOf(outcome), []);
 });
 
-test('protected paths: refused, the diff on the task page, and nothing pushed', async () => {
+test('protected paths and secrets: held, with file and rule, the diff on the task page, and nothing pushed', async () => {
   const outcome = await ended('forbidden');
-  assert.deepEqual([outcome.end.task.state, outcome.end.task.reason], ['refused', 'protected_paths']);
-  assert.match(outcome.issue.comments[0]?.body ?? '', /\.github\/workflows\/build\.yml ?`: protected path/);
+  assert.deepEqual([outcome.end.task.state, outcome.end.task.reason], ['held', 'approval_needed']);
+  const comment = outcome.issue.comments[0]?.body ?? '';
+  assert.match(comment, /^\*\*Held: a person has to approve\*\*/);
+  assert.match(comment, /\.github\/workflows\/build\.yml ?`: protected path/);
+  assert.match(comment, /deploy\.conf ?`: secret \(` ?Line 2: github GITHUB_TOKEN\. ?`\)/);
+  assert.match(comment, /Nothing of it was published[\s\S]*keeps it until \d{4}-\d\d-\d\d at the latest[\s\S]*by hand/);
   assert.match((await way.diff(outcome)) ?? '', /^\+on: push$/m);
   assert.match(await way.page(outcome), /\+on: push/);
   assert.deepEqual(pushesOf(outcome), []);
@@ -272,6 +286,30 @@ test('protected paths: refused, the diff on the task page, and nothing pushed', 
     [],
   );
   assert.notDeepEqual(pushesOf(await ended('verified')), [], 'a push would have been seen');
+  assert.deepEqual(
+    outcome.issue.reactions.map(({ content }) => content),
+    ['eyes'],
+  );
+});
+
+test('held: the change is kept and the record says so; the secret is nowhere but in it', async () => {
+  const outcome = await ended('forbidden');
+  const home = path.join(way.deployment.dataDirectory, 'changes', `${outcome.end.task.id}-1`);
+  assert.match(await readFile(path.join(home, 'change.bundle'), 'latin1'), /^# v2 git bundle\n/);
+  const [kept] = eventsOf(outcome.events, 'cleanup').flatMap(({ proof }) => proof.looked.filter(({ kind }) => kind === 'change'));
+  assert.deepEqual([kept?.gone, typeof kept?.keptUntil], [false, 'string']);
+  const [checked] = eventsOf(outcome.events, 'quarantine.checked');
+  assert.deepEqual(
+    checked?.findings.map(({ rule, path: file, outcome: what }) => `${what} ${rule} ${file}`),
+    [`hold protected_path ${WORKFLOW}`, `hold dot_directory ${WORKFLOW}`, 'hold secret deploy.conf'],
+  );
+  assert.match(checked?.scanner ?? '', /^@secretlint\/secretlint-rule-preset-recommend \d/);
+  const diff = (await way.diff(outcome)) ?? '';
+  assert.match(diff, /^\+token: \[secret: github GITHUB_TOKEN\]$/m);
+  const shown = [diff, await way.page(outcome), JSON.stringify(outcome.issue), await readFile(outcome.end.record, 'utf8')];
+  for (const text of shown) assert.ok(!text.includes(SECRET));
+  const others = await readdir(path.join(way.deployment.dataDirectory, 'changes'));
+  assert.ok(!others.includes(`${(await ended('verified')).end.task.id}-1`), 'what was published is not kept');
 });
 
 test('an added test and an added file keep nobody from ready', async () => {

@@ -1,15 +1,14 @@
 /** Secrets of every kind that is looked for, made up at run time, so that no scanner takes these files for a leak. */
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 
 export const madeUp = (length: number, alphabet = 'ABCDEFGHJKabcdefghjk23456789'): string =>
   Array.from({ length }, (_, i) => alphabet[(i * 7 + (i % 5) * 3 + length) % alphabet.length]).join('');
 
 const JWT = `eyJ${madeUp(40)}.eyJ${madeUp(300)}.${madeUp(150)}`;
-const PEM = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } } as const;
-const SEC1 = { ...PEM, privateKeyEncoding: { type: 'sec1', format: 'pem' } } as const;
-const rsa = generateKeyPairSync('rsa', { modulusLength: 1024, ...PEM }).privateKey.trim();
-const ec = generateKeyPairSync('ec', { namedCurve: 'P-256', ...SEC1 }).privateKey.trim();
-const ed25519 = generateKeyPairSync('ed25519', PEM).privateKey.trim();
+const pem = (key: KeyObject, type: 'pkcs8' | 'sec1' = 'pkcs8'): string => String(key.export({ type, format: 'pem' })).trim();
+const rsa = pem(generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey);
+const ec = pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey, 'sec1');
+const ed25519 = pem(generateKeyPairSync('ed25519').privateKey);
 
 /** What finds it, and the secret. */
 export const SECRETS: Readonly<Record<string, readonly [rule: RegExp, secret: string]>> = {

@@ -4,14 +4,16 @@ import { AgentEnded } from '../../src/agent/ended.ts';
 import { CoatcheckError } from '../../src/errors.ts';
 import { endOf } from '../../src/host/outcome.ts';
 import { RunStopped } from '../../src/host/report.ts';
-import { EndReason, RETRIED } from '../../src/task/task.ts';
+import { HostEndReason } from '../../src/task/protocol.ts';
+import { RETRIED } from '../../src/task/task.ts';
 
 const calm = AbortSignal.any([]);
 const nobody = { wall: calm, report: calm, host: calm };
 const failed = (code: string) => endOf(new CoatcheckError(code, 'What happened.', 'What to do.'), nobody);
 
 test('a code that is a reason is the reason, with its text', () => {
-  for (const reason of EndReason.options) assert.equal(failed(reason).reason, reason);
+  for (const reason of HostEndReason.options) assert.equal(failed(reason).reason, reason);
+  assert.equal(failed('approval_needed').reason, 'internal', 'to hold a change is not for a host to say');
   assert.equal(failed('setup_failed').message, 'What happened. What to do.');
   assert.equal(endOf(new AgentEnded('model_refused', 'No.'), nobody).reason, 'model_refused');
 });
