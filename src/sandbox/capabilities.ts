@@ -1,9 +1,7 @@
 import { CoatcheckError } from '../errors.ts';
-import type { Capability } from '../policy/capabilities.ts';
-import { CAPABILITIES } from '../policy/capabilities.ts';
+import { CAPABILITIES, type Capability } from '../policy/capabilities.ts';
 import type { SandboxLimits } from '../policy/limits.ts';
 import type { Disks } from './disk.ts';
-import { seesMemoryCgroups } from './memory-watch.ts';
 import type { EngineFacts, Runtime } from './runtimes.ts';
 import { hasWitness } from './witness/arguments.ts';
 
@@ -13,6 +11,8 @@ export interface Ground {
   readonly engine: EngineFacts;
   readonly workIn: SandboxLimits['workIn'];
   readonly disks: Disks;
+  /** Whether this process can read the counters of memory control groups. */
+  readonly seesMemory: boolean;
 }
 
 /** Why a runtime does not give something here, and what to do about it. */
@@ -32,11 +32,11 @@ const never =
   () => ({ why, next });
 
 /** The engine caps memory, and the counter of kills can be read from here: gVisor's guest hangs after one without a word. */
-const memory: Look = ({ engine }) => {
+const memory: Look = ({ engine, seesMemory }) => {
   if (!engine.limitsMemory) {
     return { why: 'the engine cannot cap memory on this kernel', next: 'Mount the memory control group; `npm run setup` does.' };
   }
-  if (seesMemoryCgroups()) return null;
+  if (seesMemory) return null;
   return { why: 'the memory control groups cannot be read by this process', next: 'Run the host beside the engine, as root.' };
 };
 

@@ -6,7 +6,7 @@ import { openDisks, type WorkDisk } from './disk.ts';
 import { DockerSandbox } from './docker-sandbox.ts';
 import { type Engine, openEngine, statusOf } from './engine.ts';
 import { inspectDigest } from './inspect-digest.ts';
-import { readsMemoryOf } from './memory-watch.ts';
+import { readsMemoryOf, seesMemoryCgroups } from './memory-watch.ts';
 import { type Owner, thisProcess } from './owner.ts';
 import { prepareInside } from './prepare.ts';
 import { removeContainer } from './removal.ts';
@@ -64,7 +64,7 @@ export function openDocker(options: DockerOptions): SandboxDriver {
       const facts = await engineFacts(engine);
       const runtime = runtimeFor(facts.runtimes, spec.runtime);
       const { limits } = spec;
-      const ground = { runtime, engine: facts, workIn: limits.workIn, disks };
+      const ground = { runtime, engine: facts, workIn: limits.workIn, disks, seesMemory: seesMemoryCgroups() };
       const capabilities = await capabilitiesOf(ground, spec.capabilities);
       const undo: (() => Promise<void>)[] = [];
       try {
@@ -105,7 +105,8 @@ async function createContainer(
 ): Promise<Docker.Container> {
   const image = engine.docker.getImage(spec.image);
   try {
-    const { Id } = await engine.call('look for an image', () => image.inspect(), { signal });
+    const { Id, Config } = await engine.call('look for an image', () => image.inspect(), { signal });
+    refuseVolumes(spec.image, Config.Volumes);
     const wanted = containerOptions(spec, Id, owner, disk?.mount ?? null);
     // Not cut by the caller's signal: an answer that is not waited for would leave a container that nobody knows.
     return await engine.call('create a sandbox', () => engine.docker.createContainer(wanted));
@@ -118,6 +119,17 @@ async function createContainer(
       { cause: thrown },
     );
   }
+}
+
+/** The engine would make a volume for each folder that an image declares: on the host's disk, writable, of any size. */
+function refuseVolumes(image: string, volumes: object | null | undefined): void {
+  const declared = Object.keys(volumes ?? {});
+  if (declared.length === 0) return;
+  throw new CoatcheckError(
+    'sandbox_unavailable',
+    `The image \`${image}\` declares volumes (${declared.join(', ')}), which would have no size.`,
+    'Build it without VOLUME; what is written at run time goes to /tmp or /work.',
+  );
 }
 
 interface Given {

@@ -142,6 +142,21 @@ describe('running commands in a sandbox', () => {
     assert.deepEqual(await agentProcesses(sandbox), []);
   });
 
+  test('a user who has used up the processes leaves enough for what ends it', { timeout: 40_000 }, async () => {
+    const fill = `import os, signal
+try:
+  while True:
+    if os.fork() == 0: signal.pause()
+except OSError: print("full", flush=True)
+signal.pause()`;
+    const caller = new AbortController();
+    const onOutput = () => caller.abort();
+    // With `keep`, processes are looked for one by one by an exec of our own, which has to fork for that.
+    const full = await sh(sandbox, `exec python3 -c '${fill}'`, { keep: true, signal: caller.signal, onOutput });
+    assert.deepEqual([full.end, full.output], ['aborted', 'full\n']);
+    assert.deepEqual(await agentProcesses(sandbox), [], 'all are gone, and the sandbox is not');
+  });
+
   test('a fork bomb fails cleanly, and the sandbox is usable after it', { timeout: 40_000 }, async () => {
     const result = await sh(sandbox, 'bomb() { bomb | bomb & }; bomb; sleep 100', { timeoutMs: 2000 });
     assert.equal(result.end, 'timed_out');

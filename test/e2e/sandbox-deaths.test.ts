@@ -10,7 +10,7 @@ import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { openDocker } from '../../src/sandbox/docker.ts';
 import { isShimOf } from '../../src/sandbox/orphans.ts';
-import { deployment, docker, MiB, never, realDriver, SMALL, SOCKET, sh, spec } from './real-sandbox.ts';
+import { deployment, docker, IMAGE, MiB, never, realDriver, SMALL, SOCKET, sh, spec } from './real-sandbox.ts';
 
 const driver = realDriver();
 const HOG = 'python3 -c "l = []\nwhile True: l.append(bytearray(8 << 20))"';
@@ -87,9 +87,21 @@ test('what cannot be had is refused with what to do, and leaves nothing behind',
   const labels = { task: randomUUID(), attempt: '1', purpose: 'work' };
   const missing = driver.create(spec({ image: 'coatcheck-runner:none', labels }), never);
   await assert.rejects(missing, { code: 'sandbox_unavailable', next: /npm run setup/ });
+  const more = driver.create(spec({ runtime: 'runc', capabilities: ['own_kernel'], labels }), never);
+  await assert.rejects(more, { code: 'sandbox_unavailable', message: /own_kernel/ });
   // A spec that the engine refuses only at the start, after the container is there.
   await assert.rejects(driver.create(spec({ doorDirectory: '/proc/1/none', labels }), never));
   assert.equal(await ours(`coatcheck.task=${labels.task}`), 0);
+});
+
+test('an image that would bring volumes along is refused: they have no size', { timeout: 20_000 }, async (t) => {
+  const container = await docker.createContainer({ Image: IMAGE, Labels: { 'coatcheck.test': 'volumes' } });
+  t.after(() => container.remove({ v: true }));
+  const image = `coatcheck-e2e:${randomUUID()}`;
+  const [repo, tag] = image.split(':');
+  await container.commit({ repo, tag, changes: 'VOLUME /data' });
+  t.after(() => docker.getImage(image).remove());
+  await assert.rejects(driver.create(spec({ image }), never), { code: 'sandbox_unavailable', message: /\/data/ });
 });
 
 test('a caller who gives up while the sandbox is made gets it cleared away', { timeout: 20_000 }, async (t) => {
