@@ -5,6 +5,7 @@ import { Redactor } from '../../src/audit/redact.ts';
 import { redactHostEvent } from '../../src/audit/redact-event.ts';
 import { ReportRedactor } from '../../src/audit/redact-report.ts';
 import { StreamRedactor } from '../../src/audit/redact-stream.ts';
+import { RUNS } from '../property-runs.ts';
 
 /** Made up at run time, so that no scanner takes this file for a leak. */
 const random = (length: number, alphabet = 'ABCDEFGHJKabcdefghjk23456789') =>
@@ -90,7 +91,7 @@ test('any text cut into any pieces comes out as the whole does', () => {
       for (const secret of Object.values(SECRETS)) assert.ok(!clean.includes(secret));
       assert.equal(clean, new Redactor([KNOWN]).text(whole));
     }),
-    { numRuns: 400 },
+    { numRuns: RUNS },
   );
 });
 
