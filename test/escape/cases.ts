@@ -28,6 +28,8 @@ export interface EscapeCase<Target> {
   readonly attempt: string;
   /** What has to be observed. */
   readonly expected: string;
+  /** Stands at the end of its table and never runs beside others, because it disturbs them. */
+  readonly alone?: true;
   run(target: Target): Promise<Observation>;
 }
 
@@ -41,9 +43,13 @@ const CASE_MS = 60_000;
 
 /**
  * Registers a test for each case, on one target that is opened before the first and released after the last.
- * Cases of one table share it, so none of them may destroy it.
+ * Cases of one table share it, so none of them may destroy it. `atOnce`: so many run side by side, in the table's order.
  */
-export function attempt<Target>(cases: readonly EscapeCase<Target>[], open: (t: Teardown) => Promise<Target> | Target): void {
+export function attempt<Target>(
+  cases: readonly EscapeCase<Target>[],
+  open: (t: Teardown) => Promise<Target> | Target,
+  { atOnce = 1 }: { readonly atOnce?: number } = {},
+): void {
   const releases: (() => void | Promise<void>)[] = [];
   let target: Promise<Target>;
   before(async () => {
@@ -53,10 +59,42 @@ export function attempt<Target>(cases: readonly EscapeCase<Target>[], open: (t: 
   after(async () => {
     for (let last = releases.pop(); last !== undefined; last = releases.pop()) await last();
   });
+  const begin = sideBySide(cases, async (one) => one.run(await target), atOnce);
   for (const one of cases) {
-    test(`row ${one.row}: ${one.name}`, { timeout: CASE_MS }, async () => judge(one, await one.run(await target)));
+    test(`row ${one.row}: ${one.name}`, { timeout: CASE_MS }, async () => judge(one, await begin(one)));
   }
   test('rows and cases', (t) => t.diagnostic(tally(cases)));
+}
+
+/** Runs items when they are asked for, and up to `atOnce` of the next ones beside them; each once. */
+function sideBySide<Item extends { readonly alone?: true }, T>(
+  items: readonly Item[],
+  run: (item: Item) => Promise<T>,
+  atOnce: number,
+) {
+  const begun = new Map<Item, Promise<T>>();
+  const begin = (item: Item): Promise<T> => {
+    const running = begun.get(item) ?? run(item);
+    if (!begun.has(item)) {
+      begun.set(item, running);
+      running.catch(() => {}).finally(more);
+    }
+    return running;
+  };
+  let ended = 0;
+  const more = (): void => {
+    ended += 1;
+    fill();
+  };
+  const fill = (): void => {
+    if (atOnce === 1) return;
+    for (const item of items) if (begun.size - ended < atOnce && item.alone === undefined) begin(item);
+  };
+  return (item: Item): Promise<T> => {
+    const running = begin(item);
+    fill();
+    return running;
+  };
 }
 
 /** Fails with all that a reader needs: what was attempted, what was expected, what was seen. */

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { makeCommit } from '../../src/git/commit.ts';
 import { checkoutCommands, layIn } from '../../src/git/lay-in.ts';
 import { pushBranch } from '../../src/git/push.ts';
+import type { CheckOptions } from '../../src/git/quarantine.ts';
 import { receiveBundle } from '../../src/git/receive-bundle.ts';
 import { bundleCommand, readTakeOut, stageCommand } from '../../src/git/take-out.ts';
 import { inside } from '../git/inside.ts';
@@ -117,12 +118,13 @@ export async function openGitTarget(t: Teardown) {
     },
 
     /** What the control plane does with the bytes of a change. */
-    async publish(bytes: Buffer, tree: string, protectedPaths: readonly string[] = []): Promise<Passed> {
+    async publish(bytes: Buffer, tree: string, more: Partial<CheckOptions> = {}): Promise<Passed> {
       const file = join(root, `received-${++count}.bundle`);
       await receiveBundle(Readable.from([bytes]), { file, byteLimit: 8 << 20, signal });
-      const report = await world.check(file, tree, { protectedPaths });
+      const report = await world.check(file, tree, more);
       rmSync(file);
-      if (report.verdict !== 'clean') return { published: null, why: report.findings.map(({ rule }) => rule).join(' ') };
+      if (report.verdict !== 'clean')
+        return { published: null, why: `${report.verdict}: ${report.findings.map(({ rule }) => rule).join(' ')}` };
       const date = new Date('2026-11-21T10:00:00Z');
       const message = 'Change\n';
       const commit = { tree, parent: base, author: US, committer: US, message, date, signal };
