@@ -85,7 +85,7 @@ export async function openGround(options: GroundOptions): Promise<Ground & { clo
       door: talkToDoor({ sandbox, door, rows, outside, ...secrets, conversations: conversationsOf(doorProbes(rules)) }),
       limits: reachForLimits({ sandbox, limits: spec.limits, freeOnHost, toDestroy: () => toDestroy(driver, spec, signal) }),
       process: {
-        doorPid: () => listenerOf(door.socket),
+        doorPid: once(() => listenerOf(door.socket)),
         dataDirectory: options.dataDirectory,
         dockerSocket: options.dockerSocket,
       },
@@ -134,6 +134,15 @@ async function openItsDoor(spec: SandboxSpec, own: readonly EgressRule[], parts:
     onDecision: (row) => void parts.rows.push(row),
     signal: parts.signal,
   });
+}
+
+/** Looks once; every process of the host is looked through for it. */
+function once<T>(look: () => Promise<T>): () => Promise<T> {
+  let found: Promise<T> | null = null;
+  return () => {
+    found ??= look();
+    return found;
+  };
 }
 
 async function toDestroy(driver: SandboxDriver, spec: SandboxSpec, signal: AbortSignal): Promise<Sandbox> {

@@ -31,7 +31,7 @@ function fill(place: string, size: (ground: LimitsGround) => number): LimitsProb
       const before = await ground.freeOnHost();
       const file = `${place}/coatcheck-prove`;
       const { output } = await ground.sh(
-        `head -c ${most + 64 * MiB} /dev/zero > ${file}; stat -c 'wrote %s' ${file}; rm -f ${file}`,
+        `dd if=/dev/zero of=${file} bs=4M count=${Math.ceil((most + 64 * MiB) / (4 * MiB))} 2>&1; stat -c 'wrote %s' ${file}; rm -f ${file}`,
         { timeoutMs: 50_000 },
       );
       const lost = before - (await ground.freeOnHost());

@@ -342,7 +342,15 @@ def race():
 
 
 attempt('link_race', race)
-attempt('replace_door', lambda: os.rename('/run/coatcheck/door.sock', '/run/coatcheck/door.old'))
+
+
+def replace_door():
+    os.rename('/run/coatcheck/door.sock', '/run/coatcheck/door.old')
+    os.rename('/run/coatcheck/door.old', '/run/coatcheck/door.sock')
+    return 'moved'
+
+
+attempt('replace_door', replace_door)
 attempt('remove_door', lambda: os.unlink('/run/coatcheck/door.sock'))
 
 

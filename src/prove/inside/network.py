@@ -45,6 +45,18 @@ def any_of(run, choices):
     raise OSError(0, f"{len(failed)} tried: {' '.join(sorted(set(failed)))}")
 
 
+def over_tls(port):
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with socket.create_connection(('127.0.0.1', port), timeout=3) as connection:
+        with context.wrap_socket(connection, server_hostname='sink.canary.test') as secure:
+            secure.sendall(b'GET /direct HTTP/1.0\r\n\r\n')
+            return secure.recv(15)
+
+
 addresses, ports = PARAMETERS['addresses'], PARAMETERS['ports']
 four = [address for address in addresses if ':' not in address]
 six = [address for address in addresses if ':' in address]
@@ -63,7 +75,7 @@ attempt_all('tcp_to_host', lambda address: over_tcp(address, ports['tcp']), four
 attempt_all('tcp_to_host_ipv6', lambda address: over_tcp(address, ports['tcp6']), six or ['::1'])
 attempt_all('tcp_to_loopback_of_host', lambda address: over_tcp(address, ports['tcp']), ['127.0.0.1', '127.0.0.2', '0.0.0.0'])
 attempt_all('udp_to_host', lambda address: over_udp(address, ports['udp']), four)
-attempt_all('outside_directly', lambda port: over_tcp('127.0.0.1', port), [ports['outside']])
+attempt_all('outside_directly', over_tls, [ports['outside']])
 attempt('route', lambda: route_to('198.51.100.1', 443))
 attempt('route_ipv6', lambda: route_to('2001:db8::1', 443))
 attempt('route_to_metadata', lambda: route_to('169.254.169.254', 80))
