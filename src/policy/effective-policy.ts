@@ -98,7 +98,6 @@ function narrowLimits(ceilings: LimitsFile, levels: readonly Level[], problems: 
   const limits = TaskLimits.parse({});
   const setBy = new Map<string, string>();
   for (const { name, value } of statedLimits(ceilings)) LIMIT_NAMES[name](limits).set(value);
-  limits.sandbox.workIn = ceilings.work_in ?? limits.sandbox.workIn;
   if (ceilings.work_in !== undefined) limits.sandbox.workIn = ceilings.work_in;
   for (const level of levels) {
     const place = narrowPlace(limits, level.asks.limits?.work_in);
