@@ -54,9 +54,12 @@ describe('the kernel’s account of a sandbox', () => {
       'cd /tmp && echo "int main(void) { return 0; }" > a.c && printf "a: a.c\\n\\tgcc -o a a.c\\n" > Makefile && make && ./a',
     );
     await number('(setsid sh -c "sleep 0.2; exec /usr/bin/id" &) ; sleep 0.4; true');
-    await number('curl -s http://127.0.0.1:3128/; curl -s http://127.0.0.1:9; unshare -Ur /usr/bin/tac /dev/null; true', {
-      keep: true,
-    });
+    await number(
+      'curl -s http://127.0.0.1:3128/; curl -s http://127.0.0.1:9; unshare -Ur /usr/bin/tac /dev/null; unshare -Urpf sh -c "unshare -pf sh -c \'/usr/bin/comm /dev/null /dev/null; true\'; true"',
+      {
+        keep: true,
+      },
+    );
     await number(
       "mark=$COATCHECK_COMMAND; env -i COATCHECK_COMMAND=$mark /usr/bin/tee </dev/null; node -e \"process.title = 'a X vfork() = 1'; require('child_process').execFileSync('/usr/bin/rev', { input: '' })\"",
     );
@@ -71,6 +74,7 @@ describe('the kernel’s account of a sandbox', () => {
     for (const program of ['make', 'gcc', 'cc1', 'as', 'ld']) assert.deepEqual(commandsOf(sights, program), [1], program);
     assert.deepEqual(commandsOf(sights, 'id'), [2], 'what outlived its parent');
     assert.deepEqual(commandsOf(sights, 'tac'), [3], 'what has another user namespace');
+    assert.deepEqual(commandsOf(sights, 'comm'), [3], 'what is two PID namespaces deep');
     assert.deepEqual([commandsOf(sights, 'tee'), commandsOf(sights, 'rev')], [[4], [4]]);
     const cc1 = processes(sights).find(({ executable }) => executable.endsWith('/cc1'));
     const gcc = processes(sights).find(({ pid }) => pid === cc1?.parent);

@@ -11,6 +11,8 @@ interface Tree {
   /** Undefined until it is known: the mark, or the parent of its first process, may stand further down in the log. */
   command: number | null | undefined;
   readonly since: number;
+  /** Whether it began in an inner PID namespace: nothing that comes from outside does. */
+  readonly isInner: boolean;
   waiting: Seen[];
   /** Another tree, of which this one turned out to be a branch. */
   into: Tree | null;
@@ -38,13 +40,15 @@ export class ProcessTrees {
   readonly #inner = new Map<number, Process>();
   readonly #unknown = new Set<Tree>();
   readonly #tell: (sight: KernelSight) => void;
+  /** The last tree in which there was a process of an inner PID namespace. */
+  #namespaced: Tree | null = null;
   #waiting = 0;
 
   /** @param tell is given every sight once it is known whose it is. */
   constructor(tell: (sight: KernelSight) => void) {
     this.#tell = tell;
     // The container's first process. It is ours, as is what it starts.
-    this.#processes.set(1, { parent: null, tree: { command: 0, since: 0, waiting: [], into: null } });
+    this.#processes.set(1, { parent: null, tree: { command: 0, since: 0, isInner: false, waiting: [], into: null } });
   }
 
   /** A process started another one, which may be known already by what it did since. */
@@ -84,18 +88,26 @@ export class ProcessTrees {
     this.#settle(this.#treeOf(by, now), command);
   }
 
-  /** Takes trees that nobody has claimed in good time as nobody's. `now` infinite: all of them. */
+  /**
+   * Takes trees that nobody has claimed in good time as nobody's. `now` infinite: all of them. Of namespaces within
+   * namespaces the log tells too little to know each parent; but they are of the inside, so the last such tree has them.
+   */
   settle(now: number): void {
-    for (const tree of this.#unknown) if (now - tree.since >= UNKNOWN_MS) this.#settle(tree, null);
+    for (const tree of this.#unknown) {
+      if (now - tree.since < UNKNOWN_MS) continue;
+      this.#settle(tree, tree.isInner && this.#namespaced !== null ? (end(this.#namespaced).command ?? null) : null);
+    }
   }
 
   #treeOf({ pid, inner }: Caller, now: number): Tree {
     const known = this.#processes.get(pid) ?? (inner === null ? undefined : this.#inner.get(inner));
     if (known !== undefined) {
       this.#processes.set(pid, known);
-      return end(known.tree);
+      const tree = end(known.tree);
+      if (inner !== null && tree.command !== undefined) this.#namespaced = tree;
+      return tree;
     }
-    const tree: Tree = { command: undefined, since: now, waiting: [], into: null };
+    const tree: Tree = { command: undefined, since: now, isInner: inner !== null, waiting: [], into: null };
     this.#unknown.add(tree);
     this.#processes.set(pid, { parent: null, tree });
     return tree;

@@ -120,6 +120,24 @@ test('a mark that somebody inside has read joins nothing: it counts once, after 
   ]);
 });
 
+test('what is several PID namespaces deep is still of the inside', () => {
+  const { marks, sights, account } = open();
+  const mark = marks.issue(1);
+  account.line(started(`sh ${markArgument(mark)}`), 0);
+  account.line(executed(10, ['sh'], mark), 0);
+  account.line(forked(10, 11), 0);
+  const inside = (id: string, argv: readonly string[]) => executed(0, argv).replace('[0:0]', `[${id}:${id}]`);
+  account.line(inside('11( 1)', ['deep']), 0);
+  account.line(inside('12( 1)', ['deeper']), 0);
+  account.line(executed(13, ['intruder']), 0);
+  account.settle(1000);
+  assert.deepEqual(commands(sights).slice(1), [
+    ['deep', 1],
+    ['deeper', 1],
+    ['intruder', null],
+  ]);
+});
+
 test('an id that is given out again belongs to the newer process', () => {
   const { marks, sights, account } = open();
   for (const [command, root] of [
