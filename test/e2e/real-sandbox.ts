@@ -60,3 +60,8 @@ export async function agentProcesses(sandbox: Sandbox): Promise<string[]> {
   for await (const chunk of stream) text += String(chunk);
   return text.split(/\r?\n/).filter((line) => line.trim() !== '');
 }
+
+/** What a sweep removed of this deployment. Logs of kernels are no deployment's: whoever sweeps first takes them. */
+export async function swept(driver: SandboxDriver): Promise<string[]> {
+  return (await driver.sweep()).removed.filter((name) => !name.endsWith('.boot.json'));
+}

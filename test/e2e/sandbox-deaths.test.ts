@@ -164,7 +164,7 @@ test('an engine that hangs ends commands in an error within bounds; when it is b
   timeout: 40_000,
 }, async (t) => {
   const engine = await holdable(t);
-  const behind = openDocker({ socketPath: engine.path, owner: { deployment, host: 'e2e' }, callMs: 1000 });
+  const behind = openDocker({ socketPath: engine.path, owner: { deployment, host: 'e2e' }, callMs: 1500 });
   const sandbox = await behind.create(spec(), never);
   const stuck = sh(sandbox, 'echo up; sleep 100', { timeoutMs: 500, onOutput: () => engine.hold(true) });
   await assert.rejects(stuck, { code: 'engine_unreachable' });

@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { SandboxLimits } from '../../src/policy/limits.ts';
 import { openDocker } from '../../src/sandbox/docker.ts';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
-import { deployment, docker, MiB, never, realDriver, SMALL, SOCKET, sh, spec } from './real-sandbox.ts';
+import { deployment, docker, MiB, never, realDriver, SMALL, SOCKET, sh, spec, swept } from './real-sandbox.ts';
 
 const disks = mkdtempSync(join(tmpdir(), 'coatcheck-disks-'));
 after(() => rmSync(disks, { recursive: true, force: true }));
@@ -106,10 +106,10 @@ test('work disks of a killed process are swept with its sandboxes, those of livi
   });
   const [id] = await once(createInterface({ input: child.stdout }), 'line');
   assert.equal(left().length, 6);
-  assert.deepEqual(await driver.sweep(), { removed: [] });
+  assert.deepEqual(await swept(driver), []);
   child.kill('SIGKILL');
   await once(child, 'exit');
-  const { removed } = await driver.sweep();
+  const removed = await swept(driver);
   assert.equal(removed.length, 2);
   assert.equal(removed[0], id);
   assert.equal(left().length, 3);

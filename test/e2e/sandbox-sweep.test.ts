@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { hostnameOf } from '../../src/sandbox/owner.ts';
-import { deployment, docker, never, realDriver, sh, spec } from './real-sandbox.ts';
+import { deployment, docker, never, realDriver, sh, spec, swept } from './real-sandbox.ts';
 
 const run = promisify(execFile);
 const driver = realDriver();
@@ -36,16 +36,16 @@ test('a sweep removes what dead owners left, and nothing of living ones', { time
     otherHost(t, 'living'),
     otherHost(t, 'crashed', `${deployment}-other`),
   ]);
-  assert.deepEqual(await driver.sweep(), { removed: [] });
+  assert.deepEqual(await swept(driver), []);
   for (const { child } of [crashed, foreign]) {
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
-  assert.deepEqual(await driver.sweep(), { removed: [crashed.id] });
+  assert.deepEqual(await swept(driver), [crashed.id]);
   await assert.rejects(docker.getContainer(crashed.id).inspect(), { statusCode: 404 });
   for (const { id } of [living, foreign]) assert.equal((await docker.getContainer(id).inspect()).State.Running, true);
   assert.equal((await sh(own, 'echo alive')).output, 'alive\n');
-  assert.deepEqual(await driver.sweep(), { removed: [] });
+  assert.deepEqual(await swept(driver), []);
 });
 
 /** A gVisor sandbox that no engine knows, as a restart of dockerd can leave one. */
@@ -94,7 +94,7 @@ async function orphan(t: TestContext, id: string, hostname: string): Promise<{ i
 test('a sweep looks below the engine, for sandboxes that it lost sight of', { timeout: 40_000 }, async (t) => {
   const lost = await orphan(t, `lost-${process.pid}`, hostnameOf(deployment));
   const foreign = await orphan(t, `foreign-${process.pid}`, hostnameOf('another deployment'));
-  assert.deepEqual(await driver.sweep(), { removed: [`lost-${process.pid}`] });
+  assert.deepEqual(await swept(driver), [`lost-${process.pid}`]);
   assert.equal(lost.isThere(), false);
   assert.equal(foreign.isThere(), true);
 });
