@@ -11,6 +11,7 @@ import { makeLogDirectory } from '../../src/sandbox/witness/sweep-logs.ts';
 import { machineFiles } from '../../src/setup/places.mjs';
 import { BARE, withBareRuntime } from './bare-runtime.ts';
 import type { Bench, Finding, Row } from './bench.ts';
+import { load } from './machine.ts';
 import { type Comparison, interleaved, type Side } from './measure.ts';
 import { groupSeconds } from './processes.ts';
 
@@ -67,6 +68,7 @@ export const witness: Bench = {
   },
 
   async run({ quick, only, signal }): Promise<Finding> {
+    const { quiet } = load();
     return await withBareRuntime(async () => {
       await using seen = await sandbox('with the witness', 'coatcheck', signal);
       await using bare = await sandbox('without', BARE, signal);
@@ -79,8 +81,11 @@ export const witness: Bench = {
         }
         const { time, processor } = await interleaved<Name>(seen, bare, quick ? 3 : 11, signal);
         rows.push(row(name, 'wall time', time), row(name, 'processor time', processor));
-        const most = Math.min(time.ratio, processor.ratio);
-        if (isTestRun && most > ALLOWED) missed.push(`${name}: ${most.toFixed(3)} times as long, ${ALLOWED} is allowed`);
+        const held = quiet ? { 'wall time': time, 'processor time': processor } : { 'processor time': processor };
+        for (const [measure, { ratio }] of Object.entries(held)) {
+          if (isTestRun && ratio > ALLOWED)
+            missed.push(`${name}: ${ratio.toFixed(3)} times the ${measure}, ${ALLOWED} is allowed`);
+        }
       }
       return { sides: [seen.name, bare.name], rows, notes: NOTES, missed };
     });
@@ -89,7 +94,7 @@ export const witness: Bench = {
 
 const NOTES = [
   'Processor time is that of the sandbox with its kernel and, on the side with the witness, of the process that follows its log.',
-  'The smaller of both ratios is held against the limit: wall time is also that of everything else on the machine.',
+  'Wall time is held against the limit only where nothing else ran when the bench began: it is that of the whole machine.',
 ];
 
 const row = (workload: string, measure: string, comparison: Comparison): Row => ({
