@@ -19,7 +19,13 @@ const MEMORY_BYTES = 256 * MiB;
  * collected as Node does by default: helper threads woken for each collection, and marking begun anew every few
  * megabytes. A small young generation, collected on the spot, gives them back early: half the processor time.
  */
-const HEAP = ['--max-old-space-size=128', '--max-semi-space-size=1', '--single-threaded-gc', '--no-incremental-marking'];
+const HEAP = [
+  '--max-old-space-size=128',
+  '--max-semi-space-size=1',
+  '--single-threaded-gc',
+  '--no-incremental-marking',
+  '--expose-gc', // for garbage.ts
+];
 /** A door lives as long as its task; a spinning one is bounded all the same. */
 const CPU_SECONDS = 4 * 3600;
 const START_MS = 20_000;

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { passed } from './garbage.ts';
 
 /** Told of every piece that passes; it is on its way already, so cutting is the listener's own business. */
 export interface Counting {
@@ -26,8 +27,14 @@ export function splice(client: Socket, upstream: Socket, counting: Counting, end
   };
   join(client, upstream);
   join(upstream, client);
-  client.on('data', (chunk: Buffer) => counting.up(chunk.length));
-  upstream.on('data', (chunk: Buffer) => counting.down(chunk.length));
+  client.on('data', ({ length }: Buffer) => {
+    passed(length);
+    counting.up(length);
+  });
+  upstream.on('data', ({ length }: Buffer) => {
+    passed(length);
+    counting.down(length);
+  });
   client.pipe(upstream);
   upstream.pipe(client);
 }
