@@ -32,7 +32,10 @@ export const PROGRAMS = /** @type {const} */ ({
   runsc: ['runsc'],
   bubblewrap: ['bwrap'],
   git: ['git'],
-  'util-linux': ['setpriv', 'prlimit', 'flock'],
+  'util-linux': ['setpriv', 'prlimit', 'flock', 'fallocate'],
+  // Work trees on disk: limits.work_in in the policy.
+  e2fsprogs: ['mkfs.ext4'],
+  mount: ['mount', 'umount'],
 });
 
 /**
