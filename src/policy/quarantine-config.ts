@@ -3,13 +3,13 @@ import { QuarantineOutcome, QuarantinePolicy, stricter } from './quarantine.ts';
 import { ByteSize } from './units.ts';
 
 const MiB = 1024 * 1024;
-const LargeFileSize = ByteSize.describe('the size above which a file counts as large, as "1 MiB"');
+const LargeFileSize = ByteSize.describe('the size above which a file counts as large, as "5 MiB"');
 const FINDINGS = QuarantinePolicy.keyof().options;
 
 /** What becomes of a change with a finding, as the operator writes it. */
 export const QuarantineConfig = z.strictObject({
   ...QuarantinePolicy.shape,
-  large_file_size: LargeFileSize.prefault('1 MiB'),
+  large_file_size: LargeFileSize.prefault('5 MiB'),
 });
 type QuarantineConfig = z.infer<typeof QuarantineConfig>;
 
@@ -25,6 +25,7 @@ export const StricterQuarantine = z.strictObject({
   binary: QuarantineOutcome.optional(),
   large_file: QuarantineOutcome.optional(),
   secret: QuarantineOutcome.optional(),
+  outside_text: QuarantineOutcome.optional(),
   large_file_size: LargeFileSize.optional(),
 } satisfies { readonly [K in keyof QuarantineConfig]: z.ZodType });
 export type StricterQuarantine = z.infer<typeof StricterQuarantine>;
@@ -32,7 +33,10 @@ export type StricterQuarantine = z.infer<typeof StricterQuarantine>;
 /** The same as a task has it. */
 export const QuarantineOrder = z.strictObject({
   ...QuarantinePolicy.shape,
-  largeFileBytes: z.int().positive().default(MiB),
+  largeFileBytes: z
+    .int()
+    .positive()
+    .default(5 * MiB),
 });
 export type QuarantineOrder = z.infer<typeof QuarantineOrder>;
 
