@@ -149,14 +149,17 @@ export async function all(socket: Duplex): Promise<string> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   socket.on('error', () => {});
-  if (!socket.destroyed) await within('the end of the connection', once(socket, 'close'));
+  // A reset is an end too.
+  const closed = new Promise<void>((resolve) => (socket.closed ? resolve() : socket.once('close', () => resolve())));
+  await within('the end of the connection', closed);
   return Buffer.concat(chunks).toString('latin1');
 }
 
 /** Sends bytes on the door's socket as they are. */
 export async function raw(door: Door, bytes: string): Promise<string> {
   const socket = connect(door.socket);
-  socket.write(bytes, 'latin1');
+  // A write of nothing would fail where the door has answered and closed already, and the answer go unread.
+  if (bytes !== '') socket.write(bytes, 'latin1');
   return all(socket);
 }
 
