@@ -9,6 +9,7 @@ import type { WorkOrder } from '../task/work-order.ts';
 import { commitMessage, findingList, heldWords, pullRequestText } from './comments.ts';
 import { type Ending, ending } from './ending.ts';
 import { digestOf } from './fencing.ts';
+import { withOrigin } from './origin.ts';
 import type { ControlParts } from './parts.ts';
 import { MAY_WRITE } from './permission.ts';
 import type { AttemptRef } from './record.ts';
@@ -62,7 +63,7 @@ const open = ({ parts, ref, task, work }: Publication, token: string): Promise<Q
 
 async function look({ parts, ref, change, task, work, bundle }: Publication, quarantine: Quarantine): Promise<QuarantineReport> {
   const { changeBytes, changedFiles } = work.limits;
-  const report = await quarantine.check({
+  const found = await quarantine.check({
     bundle,
     expectedTree: change.verification.tree,
     limits: { bytes: changeBytes, files: changedFiles },
@@ -70,6 +71,7 @@ async function look({ parts, ref, change, task, work, bundle }: Publication, qua
     policy: work.quarantine,
     signal: parts.signal,
   });
+  const report = await withOrigin(found, { task, work, github: parts.github });
   await parts.store.tasks.keepDiff(task.id, report.diff);
   await parts.recorder.control(ref, {
     type: 'quarantine.checked',

@@ -25,6 +25,7 @@ export const QuarantinePolicy = z.strictObject({
   binary: QuarantineOutcome.default('note').describe('a file that is not text'),
   large_file: QuarantineOutcome.default('hold').describe('a file above large_file_size'),
   secret: QuarantineOutcome.default('hold').describe('a secret found in added lines'),
+  outside_text: QuarantineOutcome.default('hold').describe('a change that somebody without write permission asked for'),
 });
 export type QuarantinePolicy = z.infer<typeof QuarantinePolicy>;
 

@@ -148,6 +148,15 @@ export async function openControl(t: Teardown) {
     /** Lets an attempt go without a word, as a host that died. */
     forget: ({ running }: Held): void => void alive.delete(running.task),
 
+    /** An issue on a small repository; nobody has asked for anything yet. */
+    openIssue: (title: string, options: Partial<IssueOptions> = {}) =>
+      way.openIssue({
+        files: { 'a.txt': 'a\n' },
+        title,
+        ...options,
+        repository: { owner: nextOwner(), ...options.repository },
+      }),
+
     /** An issue on a small repository, claimed. */
     async hold(title: string, options: Partial<IssueOptions> = {}): Promise<Held> {
       const repository = { owner: nextOwner(), ...options.repository };
