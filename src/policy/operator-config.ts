@@ -4,6 +4,7 @@ import { CAPABILITIES, Capability } from './capabilities.ts';
 import { Glob } from './glob.ts';
 import { Grants } from './grants.ts';
 import { LimitsFile } from './limits-file.ts';
+import { PresetName } from './presets.ts';
 import { QuarantineConfig } from './quarantine-config.ts';
 import { Duration } from './units.ts';
 import { VendorFeature } from './vendor-features.ts';
@@ -75,8 +76,8 @@ export const OperatorConfig = z.strictObject({
     .prefault({}),
   egress: z
     .strictObject({
-      presets: z.array(z.string().min(1)).default([]).describe('presets that are open in set-up for every repository'),
-      on_request: z.array(z.string().min(1)).default([]).describe('further presets that a repository may ask for'),
+      presets: z.array(PresetName).default([]).describe('presets that are open in set-up for every repository'),
+      on_request: z.array(PresetName).default([]).describe('further presets that a repository may ask for'),
       grants: Grants.default([]).describe('named permissions that a repository may ask for by id'),
     })
     .superRefine(({ presets, on_request, grants }, context) => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { CoatcheckError } from '../errors.ts';
@@ -7,6 +7,19 @@ import { GO_SUM, goModulePaths } from './go-modules.ts';
 import { readYaml } from './yaml-document.ts';
 
 const PRESETS = fileURLToPath(new URL('../../policies/presets/', import.meta.url));
+
+/** The presets that there are. */
+const presetNames = (): string[] =>
+  readdirSync(PRESETS)
+    .flatMap((file) => (file.endsWith('.yaml') ? [file.slice(0, -'.yaml'.length)] : []))
+    .sort();
+
+/** The name of one that there is; looked up when it is needed, because not every process of ours can see the directory. */
+export const PresetName = z.string().superRefine((name, context) => {
+  const known = presetNames();
+  if (!known.includes(name))
+    context.addIssue({ code: 'custom', message: `there is no preset "${name}", only ${known.join(', ')}` });
+});
 
 /** A preset file: a set of rules under one name. */
 const PresetFile = z

@@ -102,6 +102,17 @@ test('mistakes in a rule are told for the kind that was meant', () => {
   for (const [grant, message] of cases) assert.match(problem(grant), message, grant);
 });
 
+test('a preset that there is not stops the start with its place', () => {
+  const start = (egress: string) => parseOperatorConfig(`${MODELS}\negress: ${egress}`, 'o.yaml').egress;
+  assert.deepEqual(start('{presets: [npm], on_request: [go, crates]}').on_request, ['go', 'crates']);
+  for (const egress of ['{presets: [nmp]}', '{on_request: [nmp]}', '{presets: ["../default"]}'])
+    assert.throws(
+      () => start(egress),
+      /o\.yaml:2:\d+: "egress\.\w+\.0": there is no preset ".*", only crates, debian, go, maven, npm, pypi/,
+      egress,
+    );
+});
+
 test('runc gives no kernel of its own, and a policy that asks for one with it does not start', () => {
   const start = (runtime: string) => parseOperatorConfig(`${MODELS}\nruntime: ${runtime}`, 'o.yaml').runtime;
   assert.equal(start('{}').require.length, 5);
