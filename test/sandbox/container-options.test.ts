@@ -34,6 +34,16 @@ test('the door is the only thing of the host inside, and without one there is no
   );
 });
 
+test('a work tree on disk takes the place of the one in memory and of nothing else', () => {
+  const { memoryBytes } = spec.limits;
+  const onDisk = { ...spec, limits: { ...spec.limits, workIn: 'disk' as const, workBytes: 10 * memoryBytes } };
+  const { HostConfig } = containerOptions(onDisk, 'sha256:1', owner, '/disks/1/mount');
+  assert.deepEqual(HostConfig?.Binds, ['/doors/1:/run/coatcheck:ro', '/disks/1/mount:/work:rw']);
+  const inMemory = containerOptions(spec, 'sha256:1', owner, null).HostConfig?.Tmpfs;
+  assert.deepEqual(Object.keys(inMemory ?? {}), ['/work', '/tmp', '/run']);
+  assert.deepEqual({ '/work': inMemory?.['/work'], ...HostConfig?.Tmpfs }, inMemory);
+});
+
 test('disks that leave no room below the memory limit are refused, as a full one would kill the sandbox', () => {
   const { memoryBytes, tmpBytes } = spec.limits;
   const workBytes = memoryBytes - tmpBytes;
