@@ -4,10 +4,10 @@ import { type LogLine, readLine } from './log-line.ts';
 import type { Marks } from './marks.ts';
 import { ProcessTrees } from './process-trees.ts';
 
-/** Processes and connects that are told in full; beyond, they are counted. */
-const KEPT = 5000;
+/** Processes and connects that are told in full, and their characters in all; beyond, they are counted. */
+const KEPT = { sights: 5000, text: 2_000_000 };
 /** The same for those that descend from no command: there should be none, so none may drown in the others. */
-const STRANGERS_KEPT = 1000;
+const STRANGERS_KEPT = { sights: 1000, text: 500_000 };
 /** Characters kept of one argument, of all arguments of a process, and of a path. */
 const ARGUMENT_MAX = 2000;
 const ARGUMENTS_MAX = 8000;
@@ -28,8 +28,8 @@ export class Account {
   #processes = 0;
   #connected = 0;
   #strangers = 0;
-  #strangersTold = 0;
-  #told = 0;
+  readonly #strangersTold = { sights: 0, text: 0 };
+  readonly #told = { sights: 0, text: 0 };
   #notKept = 0;
 
   constructor(marks: Marks, tell: (sight: KernelSight) => void) {
@@ -113,11 +113,18 @@ export class Account {
     if (sight.seen === 'connect') {
       const key = JSON.stringify([sight.command, sight.to, sight.result]);
       if (this.#connects.has(key)) return false;
-      if (this.#connects.size < KEPT) this.#connects.add(key);
+      if (this.#connects.size < KEPT.sights) this.#connects.add(key);
     }
-    if (stranger) return ++this.#strangersTold <= STRANGERS_KEPT;
-    return ++this.#told <= KEPT;
+    const [told, kept] = stranger ? [this.#strangersTold, STRANGERS_KEPT] : [this.#told, KEPT];
+    told.sights += 1;
+    told.text += textOf(sight);
+    return told.sights <= kept.sights && told.text <= kept.text;
   }
+}
+
+function textOf(sight: KernelSight): number {
+  if (sight.seen === 'connect') return sight.to.length;
+  return sight.argv.reduce((sum, argument) => sum + argument.length, sight.executable.length);
 }
 
 function shortArguments(quoted: readonly string[]): string[] {

@@ -177,6 +177,18 @@ test('beyond 5,000 sights are counted, a stranger is still told, and the same co
   assert.equal(commands(sights).at(-1)?.[1], null);
 });
 
+test('so much text is kept in all, however few the sights are', () => {
+  const { marks, sights, account } = open();
+  const mark = marks.issue(1);
+  account.line(started(`sh ${markArgument(mark)}`), 0);
+  account.line(executed(10, ['sh'], mark), 0);
+  for (let n = 0; n < 1200; n++) account.line(executed(10, ['true', 'x'.repeat(1999)]), 0);
+  const { processes, notKept } = account.summary(0, null);
+  assert.equal(processes, 1201);
+  assert.ok(sights.length > 900 && sights.length < 1000, String(sights.length));
+  assert.equal(notKept, processes - sights.length);
+});
+
 test('arguments are cut with a mark; the environment is nowhere', () => {
   const { marks, sights, account } = open();
   const mark = marks.issue(1);
