@@ -98,19 +98,31 @@ export function canaryRules(port: number): EgressRule[] {
   return rules.map((rule) => EgressRule.parse(rule));
 }
 
+/** Names that no rule covers, each near to one that is covered. */
+export const UNLISTED: readonly (readonly [string, string])[] = [
+  ['elsewhere.canary.test', 'a host that no rule names'],
+  [`evil${SINK}`, 'a longer name that ends like a listed one'],
+  [`${SINK}.evil.test`, 'a longer name that begins like a listed one'],
+  ['canary.test', 'the domain above a listed host'],
+  ['wild.canary.test', 'the domain of a wildcard itself'],
+  ['a.b.wild.canary.test', 'two labels below a wildcard'],
+  [`x.${SINK}`, 'a label below a listed host'],
+  ['sink-canary.test', 'another letter where a dot is'],
+  ['xn--snk-pla.canary.test', 'a look-alike in punycode'],
+  ['expired.canary.test', 'a host whose rule has expired'],
+  ['localhost', 'this machine by name'],
+];
+
 /** Every name that a probe or a rule of the operator's mentions, with an address of this machine or one that is refused. */
 export function canaryHosts(rules: readonly EgressRule[]): Record<string, string> {
   const named = rules.flatMap((rule) => ('host' in rule && !rule.host.startsWith('*') ? [[rule.host, HERE] as const] : []));
   const closed = Object.entries({ ...CLOSED, ...OUTWARD }).map(([name, address]) => [`${name}.closed.canary.test`, address]);
-  const others = [
-    'elsewhere.canary.test',
-    'canary.test',
-    'dns.google',
-    'cloudflare-dns.com',
-    'metadata.google.internal',
-    'metadata',
-  ];
-  return { ...Object.fromEntries([...others.map((name) => [name, HERE]), ...named, ...closed]), 'a.wild.canary.test': HERE };
+  // Unlisted ones too: a door that let them through must find them here, and ask nobody.
+  const others = ['dns.google', 'cloudflare-dns.com', 'metadata.google.internal', 'metadata', 'instance-data'];
+  return {
+    ...Object.fromEntries([...[...others, ...UNLISTED.map(([name]) => name)].map((name) => [name, HERE]), ...named, ...closed]),
+    'a.wild.canary.test': HERE,
+  };
 }
 
 export const canaryCredentials = (value: string): DoorOptions['credentials'] => ({

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, rm, statfs } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DOOR_LIMITS, type Door, type DoorDecision } from '../door/door.ts';
@@ -59,6 +59,8 @@ export async function openGround(options: GroundOptions): Promise<Ground & { clo
   try {
     const directory = await mkdtemp(path.join(tmpdir(), 'coatcheck-prove-'));
     release.push(() => rm(directory, { recursive: true, force: true }));
+    // Whatever got at the folder from inside could read it: only its not being there may hold.
+    await chmod(directory, 0o755);
     const outside = await openOutside(directory);
     release.push(() => outside.close());
     const driver = openDocker({

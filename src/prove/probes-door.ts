@@ -14,6 +14,7 @@ import {
   plain,
   type Round,
   SINK,
+  UNLISTED,
 } from './door-ground.ts';
 import type { Probe, ProbeClass } from './probe.ts';
 
@@ -168,19 +169,6 @@ function listedAt(round: Round, label: string, address: string): DoorProbe {
 }
 
 function names(through: Through): DoorProbe[] {
-  const unlisted: readonly (readonly [string, string])[] = [
-    ['elsewhere.canary.test', 'a host that no rule names'],
-    [`evil${SINK}`, 'a longer name that ends like a listed one'],
-    [`${SINK}.evil.test`, 'a longer name that begins like a listed one'],
-    ['canary.test', 'the domain above a listed host'],
-    ['wild.canary.test', 'the domain of a wildcard itself'],
-    ['a.b.wild.canary.test', 'two labels below a wildcard'],
-    [`x.${SINK}`, 'a label below a listed host'],
-    ['sink-canary.test', 'another letter where a dot is'],
-    ['xn--snk-pla.canary.test', 'a look-alike in punycode'],
-    ['expired.canary.test', 'a host whose rule has expired'],
-    ['localhost', 'this machine by name'],
-  ];
   const bad: readonly (readonly [string, string])[] = [
     [`${SINK}\0.evil.test`, 'a NUL in the host'],
     [`${SINK}%00.evil.test`, 'an encoded NUL in the host'],
@@ -195,7 +183,7 @@ function names(through: Through): DoorProbe[] {
     ['', 'no host'],
   ];
   return [
-    ...unlisted.map(([host, attempt]) =>
+    ...UNLISTED.map(([host, attempt]) =>
       refusal({
         name: `name ${host}`,
         attempt: `${attempt}: ${host}`,
@@ -370,7 +358,8 @@ function framing(): DoorProbe[] {
     refusal({
       ...{ name, attempt },
       conversation: { send: connect(`${SINK}:${port}`), tunnel: { name: SINK, send: send(open(name)) } },
-      refused: [400, 405, 421, 431],
+      // A head that is refused before it was read ends with a reset, which can overtake the answer.
+      refused: [400, 405, 421, 431, ...(name === 'headers without end' ? [null] : [])],
     }),
   );
 }

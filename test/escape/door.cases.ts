@@ -281,6 +281,18 @@ const exhaustion: readonly DoorCase[] = [
 
 const deciderGone: readonly DoorCase[] = [
   {
+    ...{ row: 24, name: 'a listed name that nobody resolves', attempt: 'a request to it, then another one' },
+    expected: '502, and the door goes on deciding',
+    async run(target) {
+      const { door } = await target.open({ rules: [rule('nowhere.invalid', target.up.port)], hosts: {} });
+      await door.set({ phase: 'setup' });
+      const first = await ask(door, `nowhere.invalid:${target.up.port}`).then(({ status }) => status, String);
+      const second = await answerOf(door).catch(String);
+      await door.close();
+      return { held: first === 502 && second === 403, seen: `${first}, then ${second}`, control: await permitted(target) };
+    },
+  },
+  {
     ...{ row: 24, name: 'the door’s process dies', attempt: 'a permitted request after it was closed' },
     expected: 'nothing answers, nothing passes',
     async run({ up, open }) {
