@@ -19,7 +19,8 @@ interface Resolved {
  */
 export function checkedLookup(rule: DialRule, hosts: Hosts): LookupFunction {
   return (name, options, callback) => {
-    const answer = (problem: Error | null, found: readonly Resolved[]) => {
+    // Where there is a problem, Node gives no addresses at all, whatever its types say.
+    const answer = (problem: Error | null, found: readonly Resolved[] = []) => {
       const error = problem === null ? firstRefusal(name, found, rule) : unresolved(name, problem);
       const first = found[0];
       if (error !== null || first === undefined) callback(error ?? new Refusal(502, `${name} has no address`), '', 0);
