@@ -149,13 +149,15 @@ export async function openControl(t: Teardown) {
     forget: ({ running }: Held): void => void alive.delete(running.task),
 
     /** An issue on a small repository; nobody has asked for anything yet. */
-    openIssue: (title: string, options: Partial<IssueOptions> = {}) =>
-      way.openIssue({
-        files: { 'a.txt': 'a\n' },
-        title,
-        ...options,
-        repository: { owner: nextOwner(), ...options.repository },
-      }),
+    async openIssue(title: string, options: Partial<IssueOptions> = {}) {
+      const owner = nextOwner();
+      const repository = { owner, ...options.repository };
+      return { owner, ...(await way.openIssue({ files: { 'a.txt': 'a\n' }, title, ...options, repository })) };
+    },
+
+    /** An issue on a small repository, handed in. */
+    begin: (title: string, options: Partial<IssueOptions> = {}): Promise<Running> =>
+      way.begin({ files: { 'a.txt': 'a\n' }, title, ...options, repository: { owner: nextOwner(), ...options.repository } }),
 
     /** An issue on a small repository, claimed. */
     async hold(title: string, options: Partial<IssueOptions> = {}): Promise<Held> {

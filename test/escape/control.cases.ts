@@ -13,6 +13,7 @@ import type { ForgeState } from '../forge/forge.ts';
 import { PERSON } from '../git/repositories.ts';
 import type { EscapeCase, Observation } from './cases.ts';
 import type { Answer, ControlTarget, Held, HostVerb } from './control-rig.ts';
+import { RULE_CASES } from './control-rules.ts';
 
 type Case = EscapeCase<ControlTarget>;
 const run = promisify(execFile);
@@ -924,6 +925,7 @@ export const CASES: readonly Case[] = [
   ...strangers,
   ...names,
   ...outside,
+  ...RULE_CASES,
   ...splits,
   granted,
   expiring,

@@ -94,18 +94,18 @@ export async function openGitTarget(t: Teardown) {
     },
 
     /** Take-out under the agent's home, then all that the trusted side does: receive, check, commit, push. */
-    async pass(agent: Agent, environment: Record<string, string> = {}): Promise<Passed> {
+    async pass(agent: Agent, environment: Record<string, string> = {}, more: Partial<CheckOptions> = {}): Promise<Passed> {
       const before = { ...process.env };
       Object.assign(process.env, environment);
       try {
-        return await this.passIn(agent);
+        return await this.passIn(agent, more);
       } finally {
         for (const name of Object.keys(environment)) delete process.env[name];
         Object.assign(process.env, before);
       }
     },
 
-    async passIn(agent: Agent): Promise<Passed> {
+    async passIn(agent: Agent, more: Partial<CheckOptions>): Promise<Passed> {
       const scratch = join(agent.home, 'out.git');
       const options = { base, workTree: agent.tree, scratch };
       const theirs = { HOME: agent.home };
@@ -114,7 +114,7 @@ export async function openGitTarget(t: Teardown) {
       const taken = readTakeOut(staged.stdout);
       if (taken.kind === 'nothing') return { published: null, why: 'nothing changed' };
       const out = await inside(bundleCommand(options), undefined, theirs);
-      return this.publish(out.stdout, taken.tree);
+      return this.publish(out.stdout, taken.tree, more);
     },
 
     /** What the control plane does with the bytes of a change. */
