@@ -96,14 +96,7 @@ const PLACES = ['broadcast', 'multicast', 'ping', 'route_ipv6', 'route_to_bridge
 const WEAKENINGS: readonly Weakening[] = [
   { name: 'nothing', weaken: (options) => options, programs: ['escape', 'network', 'credentials'], fails: [] },
   {
-    name: 'plain runc',
-    weaken: (options) => host(options, { Runtime: 'runc' }),
-    programs: ['escape'],
-    fails: ['kernel'],
-    may: KERNELS,
-  },
-  {
-    name: 'new privileges, under runc',
+    name: 'plain runc, and new privileges',
     weaken: (options) => host(options, { Runtime: 'runc', SecurityOpt: [] }),
     programs: ['escape'],
     fails: ['kernel', 'no_new_privileges'],
@@ -113,8 +106,9 @@ const WEAKENINGS: readonly Weakening[] = [
     name: 'a bridge network',
     weaken: (options) => host(options, { Runtime: 'runc', NetworkMode: 'bridge' }),
     programs: ['network'],
-    fails: [...ROUTES, 'tcp_to_host', 'udp_to_host'],
-    may: PLACES,
+    fails: [...ROUTES, 'tcp_to_host'],
+    // Over a bridge an answer may come from another of the host's addresses than was asked.
+    may: [...PLACES, 'udp_to_host'],
   },
   {
     name: 'the host’s network',
@@ -228,15 +222,13 @@ describe('a sandbox that was weakened by', () => {
 test('a sandbox without a limit of processes lets a fork bomb go on', { timeout: 60_000 }, async (t) => {
   const { limits } = spec(null);
   const bombed = async (weaken: (options: Options) => Options) => {
-    const sandbox = await EngineSandbox.start(t, weaken(await described()), AGENT);
+    // Under runc: gVisor itself may hang or end before a bomb without a limit does.
+    const options = host(await described(), { Runtime: 'runc' });
+    const sandbox = await EngineSandbox.start(t, weaken(options), AGENT);
     const nothing = () => Promise.reject(new Error('not asked for'));
     // The product's own commands get the task's limit; this user has what the container has.
     const ground = reachForLimits({ sandbox, limits: { ...limits, processes: 80 }, freeOnHost: nothing, toDestroy: nothing });
-    // Without the limit the bomb may end gVisor itself before it ends.
-    return ground.finding('processes').then(
-      ({ stopped }) => stopped,
-      () => false,
-    );
+    return (await ground.finding('processes')).stopped;
   };
   const without = { Ulimits: [{ Name: 'nofile', Soft: 4096, Hard: 4096 }] };
   assert.deepEqual([await bombed((options) => options), await bombed((options) => host(options, without))], [true, false]);
@@ -301,21 +293,16 @@ describe('a door that was weakened by', () => {
     ],
     ['every path', asItIs, inspecting({ paths: ['/'] }), ['path /', 'path /other', 'path /openly', 'path //open']],
     [
-      'every phase',
+      'every phase, and for ever',
       asItIs,
-      inspecting({ phases: ['setup', 'agent', 'verify'] }),
+      inspecting({ phases: ['setup', 'agent', 'verify'], expires: undefined }),
       [
+        'name expired.canary.test',
         'the permitted host in agent',
         'the permitted host in verify',
         'the agent’s host in set-up',
         'the agent’s host in the clean room',
       ],
-    ],
-    [
-      'a rule that never expires',
-      asItIs,
-      (rules) => rules.map((rule) => ({ ...rule, expires: undefined })),
-      ['name expired.canary.test'],
     ],
     [
       'a rule for whatever is below the domain',
