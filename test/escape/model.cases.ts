@@ -45,7 +45,14 @@ const part = (dialect: Dialect, name: string, block: object, inline: object, say
 
 const image = (source: object) => ({ type: 'image', source });
 const inlineImage = image({ type: 'base64', media_type: 'image/png', data: PIXEL });
-const result = (content: object) => ({ type: 'tool_result', tool_use_id: 't', content: [content] });
+/** A tool's result, behind the call without which the vendor takes none. */
+const answering = (content: object) => ({
+  messages: [
+    { role: 'user', content: [word] },
+    { role: 'assistant', content: [{ type: 'tool_use', id: 't', name: 'look', input: {} }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', content: [content] }] },
+  ],
+});
 const imageUrl = (url: string) => ({ type: 'image_url', image_url: { url } });
 const inlineUrl = imageUrl(`data:image/png;base64,${PIXEL}`);
 
@@ -60,13 +67,13 @@ const ANTHROPIC: readonly Feature[] = [
   field('anthropic-messages', 'a_field_of_tomorrow', { url: OUTSIDE }),
   part('anthropic-messages', 'an image by its URL', image({ type: 'url', url: OUTSIDE }), inlineImage, 'url'),
   part('anthropic-messages', 'a stored file', image({ type: 'file', file_id: 'file_1' }), inlineImage, 'file'),
-  part(
-    'anthropic-messages',
-    'an image by its URL in a tool result',
-    result(image({ type: 'url', url: OUTSIDE })),
-    result(word),
-    'url',
-  ),
+  {
+    dialect: 'anthropic-messages',
+    name: 'an image by its URL in a tool result',
+    body: answering(image({ type: 'url', url: OUTSIDE })),
+    without: answering(inlineImage),
+    says: 'url',
+  },
   part('anthropic-messages', 'an upload to a container', { type: 'container_upload', file_id: 'f' }, word, 'container_upload'),
   {
     dialect: 'anthropic-messages',
