@@ -2,7 +2,8 @@
  * The frame of the escape tests. A row of the threat catalogue is covered by cases that attempt it on the real part.
  *
  * - `NAME.cases.ts` exports `CASES`, a table of `EscapeCase`; importing it starts nothing.
- * - `NAME.test.ts` beside it calls `attempt(CASES, open)`: one test per case, named `row 9: …`, on one target for all.
+ * - a `.test.ts` calls `attempt(CASES, open)`: one test per case, named `row 9: …`, on one target for all. Tables of one
+ *   kind of target share a test file, and with it the target.
  * - `coverage.test.ts` imports every table, and fails when a row in scope has no case or the cases are too few.
  *
  * A case holds when the attempt failed as expected *and* its control worked. The control shows in the same run that the

@@ -2,22 +2,12 @@
 import { once } from 'node:events';
 import { connect as dial, type Socket } from 'node:net';
 import { checkedLookup } from '../../src/door/address.ts';
-import { DOOR_LIMITS, type DoorOptions } from '../../src/door/door.ts';
+import { DOOR_LIMITS } from '../../src/door/door.ts';
 import { InspectRule } from '../../src/policy/egress.ts';
 import { parseOperatorConfig } from '../../src/policy/operator-config.ts';
-import { ask, type Rig, raw, rig, rule, type Sink, sink, statusOf, within } from '../e2e/door-rig.ts';
-import type { EscapeCase, Observation, Teardown } from './cases.ts';
-
-/** What the cases of one file share: the outside, and doors by need. */
-export interface DoorTarget {
-  readonly up: Sink;
-  open(change?: Partial<DoorOptions>): Promise<Rig>;
-}
-
-export async function doorTarget(t: Teardown): Promise<DoorTarget> {
-  const up = await sink(t);
-  return { up, open: (change = {}) => rig(t, { hosts: { 'up.test': '127.0.0.1' }, ...change }) };
-}
+import { ask, type Rig, raw, rule, statusOf, within } from '../e2e/door-rig.ts';
+import type { EscapeCase, Observation } from './cases.ts';
+import type { DoorTarget } from './door-rig.ts';
 
 type DoorCase = EscapeCase<DoorTarget>;
 
