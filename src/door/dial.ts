@@ -21,7 +21,7 @@ export function dialDirectly(
   return new Promise((resolve, reject) => {
     checkLiteral(host, rule);
     // A client that only listens for the rest is still a client: each direction ends by itself.
-    const socket = connect({ host, port, lookup: checkedLookup(rule, hosts), allowHalfOpen: true });
+    const socket = connect({ host, port, lookup: checkedLookup(rule, hosts), allowHalfOpen: true, noDelay: true });
     const settle = (error: unknown) => {
       clearTimeout(timer);
       signal.removeEventListener('abort', gone);

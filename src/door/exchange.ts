@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { pipeline, type Writable } from 'node:stream';
 import { errorText } from '../errors.ts';
+import { refuse } from './closing-answer.ts';
 import { withoutEchoes } from './credentials.ts';
 import { responseHeaders } from './headers.ts';
 import type { LedgerRow } from './ledger.ts';
@@ -99,17 +100,4 @@ function gather(socket: Writable | null): void {
   if (socket === null || socket.writableCorked > 0) return;
   socket.cork();
   setImmediate(() => socket.uncork());
-}
-
-/** Answers with a refusal and closes: what the client sent after it is not read. */
-export function refuse(response: ServerResponse, refusal: Refusal): void {
-  if (response.headersSent || response.destroyed) return;
-  const { text } = refusal;
-  response.writeHead(refusal.status, {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
-    'x-coatcheck-refused': refusal.verdict,
-    connection: 'close',
-  });
-  response.end(text);
 }

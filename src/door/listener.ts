@@ -1,10 +1,10 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { errorText } from '../errors.ts';
 import { addressed, type Inside } from './addressed.ts';
+import { answerRaw, refuse } from './closing-answer.ts';
 import { type DoorTimings, GIT_ROUTE, MODEL_ROUTE } from './door.ts';
-import { exchange, refuse } from './exchange.ts';
+import { exchange } from './exchange.ts';
 import type { Ledger, LedgerRow } from './ledger.ts';
 import type { Limits, OverloadRows } from './limits.ts';
 import { answerItself } from './own-answer.ts';
@@ -52,6 +52,8 @@ export function createDecidingServer(parts: Parts, insideOf: (socket: Duplex) =>
   // Node would leave out what is beyond its own number: here too many are seen, and refused.
   server.maxHeadersCount = 0;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // What comes behind an answer that closes is the same trouble once more.
+    if (socket.writableEnded) return;
     // A request that was let through has its row already, and ends with its connection.
     if (busy.has(socket) || !isMalformed(error)) socket.destroy();
     else refuseUnread(parts, error, socket, insideOf(socket));
@@ -125,23 +127,4 @@ function refuseUnread(parts: Parts, error: NodeJS.ErrnoException, socket: Duplex
   const asked = { route: 'egress', method: '', host: inside?.host ?? '', port: inside?.port ?? 0, path: '' } as const;
   endRefused(parts.ledger.open({ ...asked, phase: parts.gatekeeper.state.phase }), refusal);
   answerRaw(socket, refusal);
-}
-
-const REASONS = {
-  400: 'Bad Request',
-  403: 'Forbidden',
-  405: 'Method Not Allowed',
-  421: 'Misdirected Request',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-};
-
-/** Answers on a bare connection and closes it. */
-export function answerRaw(socket: Duplex, refusal: Refusal): void {
-  if (!socket.writable) return;
-  const { text } = refusal;
-  const head = `HTTP/1.1 ${refusal.status} ${REASONS[refusal.status]}\r\ncontent-type: text/plain; charset=utf-8\r\n`;
-  socket.end(`${head}content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`);
-  if (socket instanceof Socket) socket.destroySoon();
 }

@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { chmod } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { createTaskAuthority } from './certificates.ts';
+import { answerRaw } from './closing-answer.ts';
 import type { DoorDecision, DoorState } from './door.ts';
 import { Ledger } from './ledger.ts';
 import { Limits, OverloadRows } from './limits.ts';
-import { answerRaw, createDecidingServer } from './listener.ts';
+import { createDecidingServer } from './listener.ts';
 import type { DoorConfiguration } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 import { Routes } from './routes.ts';
@@ -34,13 +35,24 @@ export async function openProxy(configuration: DoorConfiguration, onDecision: (d
   const tunnels = new Tunnels(parts, authority, upstreams);
   const server = createDecidingServer(parts, () => null);
   const open = new Set<Duplex>();
-  server.prependListener('connection', (socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-    if (open.size <= slots) return;
+  const refused = new Set<Duplex>();
+  // Only what has a slot is given to the server, so that what it reads is nobody's.
+  const read = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Duplex) => {
+    const within = open.size < slots ? open : refused;
+    within.add(socket);
+    socket.once('close', () => within.delete(socket));
+    if (within === open) {
+      for (const listener of read) listener.call(server, socket);
+      return;
+    }
+    socket.on('error', () => {}); // its close is enough
     const refusal = new Refusal(503, `${slots} connections are open already`);
     overload.add(refusal);
     answerRaw(socket, refusal);
+    // So many are waited for until they have read it.
+    if (refused.size > slots) socket.once('finish', () => socket.destroy());
   });
   server.on('connect', (request, socket, head) => tunnels.open(request, socket, head));
   server.listen(configuration.socket);
@@ -53,8 +65,9 @@ export async function openProxy(configuration: DoorConfiguration, onDecision: (d
     async close() {
       server.close();
       gatekeeper.set({ phase: 'shut' });
-      const closing = [...open].map((socket) => once(socket, 'close'));
-      for (const socket of open) socket.destroy();
+      const left = [...open, ...refused];
+      const closing = left.map((socket) => once(socket, 'close'));
+      for (const socket of left) socket.destroy();
       await Promise.all(closing);
       upstreams.close();
       overload.flush();

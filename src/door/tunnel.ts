@@ -6,8 +6,9 @@ import { TLSSocket } from 'node:tls';
 import { errorText } from '../errors.ts';
 import { addressedTunnel, type Inside } from './addressed.ts';
 import type { TaskAuthority } from './certificates.ts';
+import { answerRaw } from './closing-answer.ts';
 import type { LedgerRow } from './ledger.ts';
-import { answerRaw, asSent, createDecidingServer, endRefused, isMalformed, type Parts, rowOf } from './listener.ts';
+import { asSent, createDecidingServer, endRefused, isMalformed, type Parts, rowOf } from './listener.ts';
 import { notTlsText, Refusal } from './refusal.ts';
 import type { Addressed } from './routes.ts';
 import { openService, openTunnel, type Unopened } from './unopened.ts';
@@ -124,8 +125,11 @@ export class Tunnels {
     const first = (bytes: Buffer) => {
       socket.pause();
       if (bytes[0] !== HANDSHAKE) {
-        end = { verdict: 'refused', reason: 'what came through the tunnel is not TLS', status: 403 };
-        answerRaw(socket, new Refusal(403, end.reason, { text: notTlsText({ ...target, phase }, end.reason) }));
+        const reason = 'what came through the tunnel is not TLS';
+        const refusal = new Refusal(403, reason, { text: notTlsText({ ...target, phase }, reason) });
+        endRefused(row, refusal);
+        socket.off('end', left);
+        answerRaw(socket, refusal);
         return;
       }
       socket.unshift(bytes);

@@ -1,8 +1,9 @@
 import { isIP, type Socket } from 'node:net';
 import { inForce, type ServiceRule, type TunnelRule } from '../policy/egress.ts';
 import { HELLO_LIMIT, readClientHello } from './client-hello.ts';
+import { answerRaw } from './closing-answer.ts';
 import type { LedgerRow } from './ledger.ts';
-import { answerRaw, type Parts } from './listener.ts';
+import type { Parts } from './listener.ts';
 import { notTlsText, Refusal } from './refusal.ts';
 import { type Addressed, expiryOf } from './routes.ts';
 import { splice } from './splice.ts';
@@ -17,6 +18,8 @@ export type Unopened = {
   readonly head: Buffer;
 } & ({ readonly how: 'tunnel'; readonly rule: TunnelRule } | { readonly how: 'service'; readonly rule: ServiceRule });
 
+/** Given by name, because an abort without a reason makes an error with a stack trace of each tunnel's end. */
+const GONE = 'the connection is closed';
 const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n';
 
 /** Passes TLS on once the name in its hello has been found to be the tunnel's. Nothing is dialled before. */
@@ -65,7 +68,7 @@ class Passing {
     client.once('close', () => {
       clearTimeout(total);
       forget();
-      this.#gone.abort();
+      this.#gone.abort(GONE);
     });
     const forget = parts.gatekeeper.watch({
       until: expiryOf(rule),
@@ -121,7 +124,7 @@ class Passing {
     this.#cut ??= refusal;
     this.#unopened.client.destroy();
     this.#upstream?.destroy();
-    this.#gone.abort();
+    this.#gone.abort(GONE);
   }
 }
 
@@ -135,7 +138,7 @@ async function checkedHello(
 ): Promise<Buffer> {
   const { phase } = gatekeeper.state;
   const bytes = await helloBytes(client, head, timings.helloMs, signal);
-  const hello = await readClientHello(bytes);
+  const hello = readClientHello(bytes);
   if (hello.kind === 'not_tls') {
     const reason = 'what came through the tunnel is not TLS';
     throw new Refusal(403, reason, { text: notTlsText({ ...target, phase }, reason) });

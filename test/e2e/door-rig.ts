@@ -155,9 +155,10 @@ export async function all(socket: Duplex): Promise<string> {
   return Buffer.concat(chunks).toString('latin1');
 }
 
-/** Sends bytes on the door's socket as they are. */
+/** Sends bytes on the door's socket as they are. Rejects when there is nobody to connect to. */
 export async function raw(door: Door, bytes: string): Promise<string> {
   const socket = connect(door.socket);
+  await within('a connection', once(socket, 'connect'));
   // A write of nothing would fail where the door has answered and closed already, and the answer go unread.
   if (bytes !== '') socket.write(bytes, 'latin1');
   return all(socket);
