@@ -65,8 +65,6 @@ before(async () => {
 });
 after(() => release.disposeAsync());
 
-const planning = (running: Running) => running.event('step.started', ({ step }) => step === 'plan');
-
 test('two hosts share the work; one that stalls is replaced, and can do no harm when it wakes up', {
   timeout: 90_000,
 }, async () => {
@@ -74,11 +72,11 @@ test('two hosts share the work; one that stalls is replaced, and can do no harm 
     way.begin({ title: 'fault-first', files: CHECKED }),
     way.begin({ title: 'fault-second', files: BARE }),
   ]);
-  await Promise.all([planning(first), planning(second)]);
   const stalled = await hostOf(first);
   const other = await hostOf(second);
   assert.notEqual(stalled.name, other.name);
 
+  await way.model.hanging(2);
   stalled.product.kill('SIGSTOP');
   await way.model.release();
   const shared = await second.outcome;

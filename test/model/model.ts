@@ -20,6 +20,8 @@ export interface ScriptedModel extends AsyncDisposable {
   readonly pid: number;
   /** Every request whose answer has ended, in order. */
   requests(): Promise<readonly RecordedRequest[]>;
+  /** Resolves once so many answers hang. */
+  hanging(count: number): Promise<void>;
   /** Lets answers that hang go on. */
   release(): Promise<void>;
   close(): Promise<void>;
@@ -65,6 +67,9 @@ export async function startScriptedModel(options: {
     key,
     pid: z.int().parse(child.pid),
     requests: async () => Requests.parse(await (await fetch(`${url}/_script/requests`)).json()),
+    hanging: async (count) => {
+      await fetch(`${url}/_script/hanging/${count}`);
+    },
     release: async () => {
       await fetch(`${url}/_script/release`, { method: 'POST' });
     },

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -19,7 +19,8 @@ export interface RecordedRequest {
 
 /**
  * The scripted model server: a vendor's wire dialect as the vendor speaks it, answers from a script.
- * Besides, under `/_script`: `GET requests` gives what was asked so far, `POST release` lets hanging answers go.
+ * Besides, under `/_script`: `GET requests` gives what was asked so far, `GET hanging/N` answers once N answers hang,
+ * `POST release` lets them go.
  */
 export class ScriptedServer {
   readonly server: Server = createServer((request, response) => {
@@ -33,6 +34,8 @@ export class ScriptedServer {
   readonly #key: string;
   readonly #requests: RecordedRequest[] = [];
   #released = Promise.withResolvers<void>();
+  readonly #hanging = new Set<ServerResponse>();
+  readonly #bell = new EventEmitter();
 
   constructor(options: { dialect: 'anthropic-messages' | 'openai-chat'; script: unknown; key: string }) {
     this.#wire = options.dialect === 'anthropic-messages' ? anthropicWire : openaiWire;
@@ -42,6 +45,11 @@ export class ScriptedServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url === '/_script/requests') return json(response, 200, this.#requests);
+    const [, awaited] = /^\/_script\/hanging\/(\d+)$/.exec(request.url ?? '') ?? [];
+    if (awaited !== undefined) {
+      while (this.#hanging.size < Number(awaited)) await once(this.#bell, 'hangs');
+      return json(response, 200, {});
+    }
     if (request.url === '/_script/release') {
       this.#released.resolve();
       this.#released = Promise.withResolvers();
@@ -96,7 +104,10 @@ export class ScriptedServer {
         return json(response, status, body);
       }
       case 'hang':
+        this.#hanging.add(response);
+        this.#bell.emit('hangs');
         await Promise.race([this.#released.promise, once(response, 'close')]);
+        this.#hanging.delete(response);
         break;
       case 'nonsense':
         response.writeHead(200, { 'content-type': asked.stream ? 'text/event-stream' : 'application/json' });
