@@ -16,7 +16,8 @@ export function splice(client: Socket, upstream: Socket, counting: Counting, end
   let open = 2;
   const join = (side: Socket, other: Socket) => {
     side.on('error', (error) => {
-      problem ??= error;
+      // One that has ended and is still written to resets: nothing of its own is missing.
+      if (!side.readableEnded) problem ??= error;
     });
     side.once('close', () => {
       // What came before an orderly end is still to be delivered.

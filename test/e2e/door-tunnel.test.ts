@@ -216,6 +216,34 @@ test('a service passes anything both ways, each direction to its own end', async
   assert.deepEqual([(await gone.row(1)).verdict, (await gone.row(1)).status], ['failed', 502]);
 });
 
+test('a side that ended before it resets has broken nothing off; one that resets before its end has', async (t) => {
+  for (const orderly of [true, false]) {
+    const up = await listen(t, (socket) => {
+      if (orderly) socket.end('all of it');
+      else socket.write('some of it');
+      // The door's client answers what came; that is what is reset.
+      socket.once('data', () => socket.resetAndDestroy());
+    });
+    const { door, row } = await rig(t, { rules: [serviceRule('up.test', up.port)], hosts: HOSTS });
+    await door.set({ phase: 'setup' });
+    const socket = connect({ path: door.socket, allowHalfOpen: true });
+    t.after(() => void socket.destroy());
+    socket.on('error', () => {});
+    socket.write(`CONNECT up.test:${up.port} HTTP/1.1\r\nHost: up.test:${up.port}\r\n\r\n`);
+    const said = new Promise<void>((resolve) => {
+      let text = '';
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+        if (!orderly && text.endsWith('some of it')) resolve();
+      });
+      socket.once('end', resolve);
+    });
+    await within('what the upstream says', said);
+    socket.write('more');
+    assert.equal((await row(1)).verdict, orderly ? 'allowed' : 'failed');
+  }
+});
+
 test('a standing connection is cut by a phase, by idle and by total time, and its row says by which', async (t) => {
   const up = await listen(t, (socket) => void socket.write('greeting'));
   const rules = [serviceRule('up.test', up.port), serviceRule('up.test', up.port + 1, { expires: '2020-01-01T00:00:00Z' })];
