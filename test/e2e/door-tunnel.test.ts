@@ -218,10 +218,12 @@ test('a service passes anything both ways, each direction to its own end', async
 
 test('a side that ended before it resets has broken nothing off; one that resets before its end has', async (t) => {
   for (const orderly of [true, false]) {
+    let reset: Promise<unknown> = Promise.reject(new Error('nobody connected'));
+    reset.catch(() => {});
     const up = await listen(t, (socket) => {
       if (orderly) socket.end('all of it');
       else socket.write('some of it');
-      // The door's client answers what came; that is what is reset.
+      reset = once(socket, 'close');
       socket.once('data', () => socket.resetAndDestroy());
     });
     const { door, row } = await rig(t, { rules: [serviceRule('up.test', up.port)], hosts: HOSTS });
@@ -239,7 +241,9 @@ test('a side that ended before it resets has broken nothing off; one that resets
       socket.once('end', resolve);
     });
     await within('what the upstream says', said);
-    socket.write('more');
+    socket.write('what resets');
+    await within('the reset', reset);
+    socket.write('what finds it');
     assert.equal((await row(1)).verdict, orderly ? 'allowed' : 'failed');
   }
 });
