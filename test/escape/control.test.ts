@@ -1,6 +1,11 @@
-/** Rows 34, 41, 44, 45, 46, 50, 51, 56, 59 and 60: the control plane against hosts, Redis and whoever sends to it. */
+/** The control plane against hosts, Redis and whoever sends to it: one deployment for all of it. */
 import { attempt } from './cases.ts';
-import { CASES } from './control.cases.ts';
+import { CASES as ATTEMPTS } from './control-attempts.cases.ts';
+import { CASES as CHANGES } from './control-changes.cases.ts';
+import { CASES as DELIVERIES } from './control-deliveries.cases.ts';
+import { CASES as REPORTS } from './control-reports.cases.ts';
 import { openControl } from './control-rig.ts';
+import { CASES as RULES } from './control-rules.cases.ts';
+import { CASES as TOKENS } from './control-tokens.cases.ts';
 
-attempt(CASES, openControl, { atOnce: 8 });
+attempt([...ATTEMPTS, ...CHANGES, ...DELIVERIES, ...RULES, ...REPORTS, ...TOKENS], openControl, { atOnce: 14 });
