@@ -43,3 +43,28 @@ export function foreignRepositories(rules: readonly EgressRule[], owner: string)
     return [`egress: the grant "${rule.id}" opens ${rule.repository}, but this task's installation is of ${owner} alone.`];
   });
 }
+
+/** Somewhere to connect to. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a URL goes. */
+export function placeOf(url: string): Place {
+  const { protocol, hostname, port } = new URL(url);
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port) };
+}
+
+/**
+ * Why a grant would never apply, where one of these places is named by it: the door answers there by itself. A wildcard
+ * has other hosts too, and is let be.
+ */
+export function neverReached(rule: EgressRule, answered: readonly Place[]): string | null {
+  if (rule.how === 'repository') return null;
+  const ports = rule.how === 'service' ? [rule.port] : rule.ports;
+  const place = answered.find(({ host, port }) => rule.host === host && ports.includes(port));
+  if (place === undefined) return null;
+  const { host, port } = place;
+  return `is GitHub itself, and on port ${port} the door answers for ${host}, so this grant would never apply: a task reads its own repository and issue without one; for another repository write {how: repository, id: NAME, repository: OWNER/NAME}`;
+}

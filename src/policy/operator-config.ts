@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ModelDialect } from '../task/work-order.ts';
 import { CAPABILITIES, Capability } from './capabilities.ts';
 import { Glob } from './glob.ts';
-import { Grants } from './grants.ts';
+import { Grants, neverReached, type Place } from './grants.ts';
 import { LimitsFile } from './limits-file.ts';
 import { PresetName } from './presets.ts';
 import { QuarantineConfig } from './quarantine-config.ts';
@@ -122,10 +122,19 @@ export const OperatorConfig = z.strictObject({
 export type OperatorConfig = z.infer<typeof OperatorConfig>;
 
 /**
- * Reads the deployment's policy file.
+ * Reads the deployment's policy file. `github` are the places that doors answer by themselves in GitHub's stead, where
+ * they are known: a grant for one of them is a mistake.
  * @throws CoatcheckError `configuration_invalid` with all problems, each with file, line, column and what is allowed.
  */
-export const parseOperatorConfig = (text: string, file: string): OperatorConfig => readYaml(text, file, OperatorConfig).value;
+export function parseOperatorConfig(text: string, file: string, github: readonly Place[] = []): OperatorConfig {
+  const schema = OperatorConfig.superRefine(({ egress }, context) => {
+    for (const [index, grant] of egress.grants.entries()) {
+      const message = neverReached(grant, github);
+      if (message !== null) context.addIssue({ code: 'custom', path: ['egress', 'grants', index, 'host'], message });
+    }
+  });
+  return readYaml(text, file, github.length === 0 ? OperatorConfig : schema).value;
+}
 
 /** Whether the operator serves this installation: by its id, or by its account's login in any case. */
 export function servesInstallation(operator: OperatorConfig, installation: { id: number; login: string }): boolean {

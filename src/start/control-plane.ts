@@ -13,6 +13,7 @@ import { openNetwork } from '../github/fetch.ts';
 import { connectGitHub } from '../github/github.ts';
 import { webUrlOf } from '../github/manifest.ts';
 import { setupPages } from '../github/setup-page.ts';
+import { placeOf } from '../policy/grants.ts';
 import { parseOperatorConfig } from '../policy/operator-config.ts';
 import { readPresets } from '../policy/presets.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -82,7 +83,8 @@ export async function startControlPlane(start: StartControl): Promise<string> {
 /** The front door and everything behind it, for the App that there is. */
 async function serveApp(start: StartControl, app: AppCredentials, url: string): Promise<Handler> {
   const { config, log, release, data } = start;
-  const operator = parseOperatorConfig(await readFile(config.policyFile, 'utf8'), config.policyFile);
+  const answered = [config.githubApiUrl, webUrlOf(config.githubApiUrl)].map(placeOf);
+  const operator = parseOperatorConfig(await readFile(config.policyFile, 'utf8'), config.policyFile, answered);
   const presets = readPresets([...new Set([...operator.egress.presets, ...operator.egress.on_request])]);
   const providers = readProviders(operator, config);
   const ruleSecrets = readRuleSecrets(operator, config);

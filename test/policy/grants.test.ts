@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CoatcheckError } from '../../src/errors.ts';
 import { EgressRule } from '../../src/policy/egress.ts';
-import { foreignRepositories, sharedPort } from '../../src/policy/grants.ts';
+import { foreignRepositories, placeOf, sharedPort } from '../../src/policy/grants.ts';
 import { parseOperatorConfig } from '../../src/policy/operator-config.ts';
 
 const MODELS = 'models: [{name: m, dialect: openai-chat, base_url: "http://m.test/v1"}]';
@@ -138,4 +138,30 @@ test('two services on one port inside, and repositories of another account, are 
     foreignRepositories([repository], 'other').join(),
     /"lib" opens Octo\/lib, but this task's installation is of other alone/,
   );
+});
+
+test('a grant for a name of GitHub’s that the door answers itself is a mistake, said with its place and what to write', () => {
+  const names = ['https://api.github.com', 'https://github.com'].map(placeOf);
+  const read = (grant: string, places = names) => parseOperatorConfig(file('{id: a, host: a.test}', grant), 'o.yaml', places);
+  for (const grant of [
+    '{id: gh, host: github.com}',
+    '{id: gh, host: api.github.com, paths: [/repos/octo], phases: [agent]}',
+    '{id: gh, how: tunnel, host: github.com, ports: [22, 443]}',
+    '{id: gh, how: service, host: github.com, port: 443, listen: 8443}',
+  ])
+    assert.throws(
+      () => read(grant),
+      /o\.yaml:6:\d+: "egress\.grants\.1\.host": is GitHub itself, .* never apply: .* \{how: repository, id: NAME, repository: OWNER\/NAME\}/,
+      grant,
+    );
+  for (const grant of [
+    '{id: gh, host: objects.githubusercontent.com}',
+    '{id: gh, host: "*.github.com"}',
+    '{id: gh, how: service, host: github.com, port: 22, listen: 2222}',
+    '{id: gh, how: repository, repository: octo/lib}',
+  ])
+    assert.equal(read(grant).egress.grants.length, 2, grant);
+  const enterprise = [placeOf('https://ghe.test:8443/api/v3')];
+  assert.throws(() => read('{id: gh, host: ghe.test, ports: [8443]}', enterprise), /on port 8443 the door answers for ghe\.test/);
+  assert.equal(read('{id: gh, host: ghe.test}', enterprise).egress.grants.length, 2);
 });
