@@ -144,14 +144,16 @@ export const heldWords = (keptUntil: Date): string =>
 
 /** Findings of the quarantine as a list for the one who asked. */
 export function findingList(findings: readonly Finding[]): string {
-  const shown = findings
-    .slice(0, 20)
-    .map(
-      ({ rule, path, detail }) =>
-        `- ${path === '' ? 'The change' : codeCell(path)}: ${rule.replaceAll('_', ' ')}${detail === '' ? '' : ` (${codeCell(detail)})`}`,
-    );
-  const more = findings.length > 20 ? [`- and ${findings.length - 20} more`] : [];
-  return [...shown, ...more].join('\n');
+  const byPath = Map.groupBy(findings, ({ path }) => path);
+  const lines = [...byPath].map(([path, found]) => {
+    const each = found
+      .slice(0, 20)
+      .map(({ rule, detail }) => `${rule.replaceAll('_', ' ')}${detail === '' ? '' : ` (${codeCell(detail)})`}`);
+    const more = found.length > 20 ? [`and ${found.length - 20} more`] : [];
+    return `- ${path === '' ? 'The change' : codeCell(path)}: ${[...each, ...more].join(', ')}`;
+  });
+  const more = lines.length > 20 ? [`- and ${lines.length - 20} more files`] : [];
+  return [...lines.slice(0, 20), ...more].join('\n');
 }
 
 /** The message of the commit: the agent's title, its words, and who asked. */

@@ -13,7 +13,7 @@ pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px
 pre .add { color: var(--ok); } pre .del { color: var(--bad); }
 .state { font-weight: 600; } .ok, .ready { color: var(--ok); } .bad, .failed, .refused, .timed_out { color: var(--bad); } .busy, .running, .queued, .publishing, .draft, .held { color: var(--busy); }
 ol.steps { list-style: none; padding: 0; } ol.steps li { display: flex; gap: .6rem; border-bottom: 1px solid var(--line); padding: .15rem 0; } ol.steps .ms { margin-left: auto; font-variant-numeric: tabular-nums; }
-details { margin: .4rem 0; } summary { cursor: pointer; } dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; } dd { margin: 0; overflow-wrap: anywhere; }
+details { margin: .4rem 0; } summary { cursor: pointer; } dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; } dd { margin: 0; overflow-wrap: anywhere; } dd p { margin: 0 0 .4rem; }
 `;
 
 /** Follows a running task: each recorded event asks for the body anew, at most twice a second. */

@@ -4,7 +4,7 @@ import { kernelAccount, kernelWords, numbered } from '../audit/kernel-account.ts
 import { duration } from '../audit/markdown.ts';
 import type { TaskEntry } from '../store/tasks.ts';
 import { notRecognised } from './comments.ts';
-import { costWords, plainText, STATE_WORDS, stepLines, stepName, taskTitle } from './words.ts';
+import { costWords, messageParagraphs, plainText, STATE_WORDS, stepLines, stepName, taskTitle } from './words.ts';
 
 type Html = ReturnType<typeof html>;
 
@@ -13,6 +13,8 @@ const OUTPUT_SHOWN = 20_000;
 const COMMANDS_SHOWN = 300;
 const COMMAND_SHOWN = 300;
 const OUTCOMES = { note: 'noted', hold: 'held', refuse: 'refused' } as const;
+/** What the door answers itself or passes to our own gateways. */
+const SERVED: ReadonlySet<string> = new Set(['git', 'snapshot', 'model']);
 const CLASSES = { note: '', hold: 'busy', refuse: 'bad' } as const;
 
 function steps(events: readonly RecordedEvent[]): Html {
@@ -52,7 +54,8 @@ function notRun(events: readonly RecordedEvent[]): Html {
 
 function egress(events: readonly RecordedEvent[]): Html {
   const rows = events.flatMap(({ event }) => {
-    if (event.type !== 'door.decision' || event.route !== 'egress') return [];
+    // Reads of the task's own repository and the model's turns are told elsewhere, unless they did not pass.
+    if (event.type !== 'door.decision' || (SERVED.has(event.route) && event.verdict === 'allowed')) return [];
     return [
       html`<tr><td>${event.phase}</td><td>${event.method}</td><td>${event.host}:${event.port}${event.path}</td>
       <td class="${event.verdict === 'allowed' ? 'ok' : 'bad'}">${event.verdict}</td><td>${event.rule ?? event.reason}</td></tr>`,
@@ -141,7 +144,7 @@ export function taskBody(entry: TaskEntry, shown: ShownAttempt): Html {
   return html`<h1>${taskTitle(task)}: ${task.issue.title}</h1>
 <dl>
 <dt>State</dt><dd class="state ${task.state}">${STATE_WORDS[task.state]}</dd>
-<dt>What it means</dt><dd>${plainText(task.message)}</dd>
+<dt>What it means</dt><dd>${messageParagraphs(task.message).map((paragraph) => html`<p>${paragraph}</p>`)}</dd>
 <dt>Asked by</dt><dd>${task.actor.login}</dd>
 <dt>Base</dt><dd><code>${task.base.ref}</code> at <code>${task.base.sha}</code></dd>
 <dt>Attempt</dt><dd>${shown.attempt}</dd>

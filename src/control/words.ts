@@ -124,3 +124,10 @@ const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Colour sequences go and other control characters become visible: nothing acts on what a command printed. */
 export const plainText = (text: string): string => text.replace(COLOURS, '').replace(INVISIBLE, '·');
+
+/** A task's message as plain paragraphs: written in Markdown for GitHub. Lists are left out: the page has tables for them. */
+export const messageParagraphs = (message: string): string[] =>
+  message
+    .split('\n\n')
+    .filter((paragraph) => !/^\s*(?:- |$)/.test(paragraph))
+    .map((paragraph) => plainText(paragraph.replace(/(`+) ?(.*?) ?\1/g, '$2')));

@@ -170,12 +170,18 @@ describe('the check run', () => {
   });
 });
 
-test('findings are a list of at most twenty, as code', () => {
+test('findings are a list of at most twenty files, as code, each file once', () => {
   const findings = Array.from({ length: 25 }, (_, n) => ({ rule: 'protected_path', path: `a\`${n}|<b>`, detail: '' }));
   const lines = findingList(findings).split('\n');
   assert.equal(lines.length, 21);
   assert.match(lines[0] ?? '', /protected path$/);
-  assert.equal(lines[20], '- and 5 more');
+  assert.equal(lines[20], '- and 5 more files');
+  const twice = findingList([
+    { rule: 'protected_path', path: '.github/x', detail: 'Protected.' },
+    { rule: 'secret', path: 'b', detail: '' },
+    { rule: 'dot_directory', path: '.github/x', detail: 'In .github.' },
+  ]);
+  assert.equal(twice, '- ` .github/x `: protected path (` Protected. `), dot directory (` In .github. `)\n- ` b `: secret');
 });
 
 test('a commit names the issue and the human, and hostile words do nothing in it', () => {

@@ -167,3 +167,20 @@ test('the stream tells what is recorded, goes on where it was cut, and says the 
   assert.deepEqual(whole.match(/"what":"\w+"/g), ['"what":"first"', '"what":"second"']);
   assert.match(whole, /event: end\n/);
 });
+
+test('what passed unopened or was refused anywhere is shown; what the door serves itself is not', () => {
+  const row = (route: 'tunnel' | 'git' | 'model', verdict: 'allowed' | 'refused', host: string) => ({
+    type: 'door.decision' as const,
+    ...{ purpose: 'work' as const, n: 0, phase: 'agent' as const, route, method: 'CONNECT', host, port: 443, path: '', verdict },
+    ...{ rule: null, reason: 'r', address: null, resolver: null, status: 200, bytesUp: 0, bytesDown: 0, ms: 1 },
+  });
+  const events = recorded(
+    row('tunnel', 'allowed', 'tunnel.test'),
+    row('git', 'refused', 'pushed.test'),
+    row('model', 'allowed', 'model.test'),
+  );
+  const page = String(taskBody(entryOf(task({})), { attempt: 1, events, sealed: false, path: '/t' }));
+  assert.match(page, /tunnel\.test:443/);
+  assert.match(page, /pushed\.test:443/);
+  assert.doesNotMatch(page, /model\.test/);
+});

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ending } from '../../src/control/ending.ts';
-import { endingOf, plainText, reasonWords, STATE_WORDS, STEP_WORDS, stepLines, stepName } from '../../src/control/words.ts';
+import {
+  endingOf,
+  messageParagraphs,
+  plainText,
+  reasonWords,
+  STATE_WORDS,
+  STEP_WORDS,
+  stepLines,
+  stepName,
+} from '../../src/control/words.ts';
 import { EndReason, isEnd, TASK_MOVES, TaskState } from '../../src/task/task.ts';
 import { recorded } from './task.fixture.ts';
 
@@ -100,4 +109,10 @@ test('nothing acts on what a command printed', () => {
   assert.equal(plainText('a\u001b]0;title\u0007b'), 'a·]0;title·b');
   assert.equal(plainText('user\u202egnp.exe \u2066x\u2069 \u200b\ufeff\r'), 'user·gnp.exe ·x· ····'.replace(' ····', ' ···'));
   assert.equal(plainText('Grüße 😀 שלום'), 'Grüße 😀 שלום');
+});
+
+test('a message written for GitHub is paragraphs on our page, without its list and its code marks', () => {
+  const message = 'It is held.\n\n- ` a\u001b[31m `: secret\n\nKept until ``2026``; see `quarantine`.\n\n';
+  assert.deepEqual(messageParagraphs(message), ['It is held.', 'Kept until 2026; see quarantine.']);
+  assert.deepEqual(messageParagraphs('One\u202e line.'), ['One· line.']);
 });
