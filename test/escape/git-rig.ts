@@ -55,7 +55,8 @@ export async function openGitTarget(t: Teardown) {
   writeFileSync(join(foreign, 'secret.txt'), `${FOREIGN}\n`);
   gitAs(foreign, ['add', '.']);
   gitAs(foreign, ['commit', '--quiet', '-m', FOREIGN]);
-  let count = 0;
+  let received = 0;
+  let published = 0;
 
   return {
     world,
@@ -117,19 +118,25 @@ export async function openGitTarget(t: Teardown) {
       return this.publish(out.stdout, taken.tree, more);
     },
 
-    /** What the control plane does with the bytes of a change. */
-    async publish(bytes: Buffer, tree: string, more: Partial<CheckOptions> = {}): Promise<Passed> {
-      const file = join(root, `received-${++count}.bundle`);
+    /** What the cage says of the bytes of a change. */
+    async look(bytes: Buffer, tree: string, more: Partial<CheckOptions> = {}) {
+      const file = join(root, `received-${++received}.bundle`);
       await receiveBundle(Readable.from([bytes]), { file, byteLimit: 8 << 20, signal });
       const report = await world.check(file, tree, more);
       rmSync(file);
+      return report;
+    },
+
+    /** What the control plane does with the bytes of a change. */
+    async publish(bytes: Buffer, tree: string, more: Partial<CheckOptions> = {}): Promise<Passed> {
+      const report = await this.look(bytes, tree, more);
       if (report.verdict !== 'clean')
         return { published: null, why: `${report.verdict}: ${report.findings.map(({ rule }) => rule).join(' ')}` };
       const date = new Date('2026-11-21T10:00:00Z');
       const message = 'Change\n';
       const commit = { tree, parent: base, author: US, committer: US, message, date, signal };
       const sha = await makeCommit(world.quarantine, commit);
-      const branch = `coatcheck/issue-1-${String(count).padStart(8, 'a')}`;
+      const branch = `coatcheck/issue-1-${String(++published).padStart(8, 'a')}`;
       const pushed = await pushBranch(world.quarantine, { remote: world.remote, branch, sha, expected: null, signal });
       return { published: pushed.kind === 'moved' ? null : sha, why: pushed.kind };
     },
