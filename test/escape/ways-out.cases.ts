@@ -6,6 +6,7 @@ import { ask } from '../e2e/door-rig.ts';
 import { POLICY } from '../git/quarantine-world.ts';
 import { gitAs } from '../git/repositories.ts';
 import type { EscapeCase } from './cases.ts';
+import { shared } from './shared.ts';
 import type { WaysTarget } from './ways-out-rig.ts';
 
 type Case = EscapeCase<WaysTarget>;
@@ -54,6 +55,48 @@ const pushes = PUSHES.map(
         held: [403, 404].includes(status) && gitAs(mirror, ['for-each-ref']) === before,
         seen: String(status),
         control: { worked: control === 200, how: `a fetch is served: ${control}` },
+      };
+    },
+  }),
+);
+
+const CLIENT_PUSHES: readonly (readonly [name: string, url: string, ref: string])[] = [
+  ['to GitHub’s own name', 'https://github.test/acme/widget.git', 'HEAD:refs/heads/evil'],
+  ['over the base branch', 'https://github.test/acme/widget.git', '+HEAD:refs/heads/main'],
+  ['with a token of its own', 'https://x-access-token:ghs_stolen@github.test/acme/widget.git', 'HEAD:refs/heads/evil'],
+  ['on the git route', 'http://git.coatcheck.internal/acme/widget.git', 'HEAD:refs/heads/evil'],
+  ['to a fork', 'https://github.test/mallory/widget.git', 'HEAD:refs/heads/evil'],
+];
+
+/** A clone by the real client through the door, as a sandbox would make it. */
+const cloned = shared(async ({ own }: WaysTarget) => {
+  const { code, said } = await own.git('clone', '--quiet', 'https://github.test/acme/widget.git', own.clone);
+  if (code === 0) await own.git('-C', own.clone, 'commit', '--quiet', '--allow-empty', '-m', 'evil');
+  return { code, said };
+});
+
+const clientPushes = CLIENT_PUSHES.map(
+  ([name, url, ref]): Case => ({
+    row: 42,
+    name: `git push ${name}`,
+    attempt: `the real client, through the door: git push ${url} ${ref}`,
+    expected: 'refused by the door, and the repository is as it was; a clone and a fetch by the same client are served',
+    async run(target) {
+      const { own, mirror } = target;
+      const clone = await cloned(target);
+      const before = gitAs(mirror, ['for-each-ref']);
+      const known = own.rows.length;
+      const push = await own.git('-C', own.clone, 'push', url, ref);
+      const same = gitAs(mirror, ['for-each-ref']) === before;
+      const decided = own.rows.slice(known).filter(({ verdict }) => verdict === 'refused');
+      const fetched = await own.git('-C', own.clone, 'fetch', '--quiet', 'origin');
+      return {
+        held: push.code !== 0 && same && decided.length > 0,
+        seen: `${push.code}: ${push.said.trim()}; ${decided[0]?.reason ?? 'no row'}`,
+        control: {
+          worked: clone.code === 0 && fetched.code === 0,
+          how: `clone ${clone.code} ${clone.said}, fetch ${fetched.code} ${fetched.said}`,
+        },
       };
     },
   }),
@@ -179,5 +222,5 @@ const linked: Case = {
   },
 };
 
-export const CASES: readonly Case[] = [...pushes, ...filters, linked, ...modules, withoutLock];
+export const CASES: readonly Case[] = [...pushes, ...clientPushes, ...filters, linked, ...modules, withoutLock];
 export { GO_SUM };
