@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import { pipeline, type Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { errorText } from '../errors.ts';
 import { refuse } from './closing-answer.ts';
 import { withoutEchoes } from './credentials.ts';
@@ -72,11 +72,12 @@ export function exchange(
     }
     // The head goes with the first of the body where that is there already, and by itself where it is not.
     setImmediate(() => row.bytesDown > 0 || response.writableEnded || response.flushHeaders());
-    pipeline(answer, response, (error) => {
-      if (error) fail(new Refusal(502, `the answer broke off: ${error.message}`));
-      else done('allowed', passage.reason);
-    });
+    answer.once('error', (error) => fail(new Refusal(502, `the answer broke off: ${error.message}`)));
+    answer.once('close', () => answer.readableEnded || fail(new Refusal(502, 'the answer broke off')));
+    response.once('finish', () => done('allowed', passage.reason));
+    answer.pipe(response);
   });
+  response.on('error', () => {}); // its close is enough
   response.once('close', () => {
     clearTimeout(total);
     if (!response.writableFinished) fail(new Refusal(502, 'the client went away'));
