@@ -2,7 +2,8 @@
  * `npm test [-- PATH…]`, `npm run test:unit`, `npm run contract:github`.
  *
  * Without arguments: static checks, then unit tests, then those on real parts (Docker, Redis, root), then a look for
- * what they left behind. With paths: the test files below them. The last line is `N passed, N failed, N skipped`.
+ * what they left behind. With paths: the test files below them. `--runs=100000`: so many runs of each property test
+ * instead of 1000. The last line is `N passed, N failed, N skipped`.
  */
 import { globSync } from 'node:fs';
 import { checkLeaks, ownTemporaryFolder } from './runner/leaks.ts';
@@ -14,7 +15,6 @@ import { staticChecks } from './runner/static-checks.ts';
 const REAL = /^test\/(?:e2e|contract|escape|faults)\//;
 /** Tests that start programs or servers of their own: they take no root and no daemon, but time. */
 const WITH_PROCESSES = /\.process\.test\.ts$/;
-const UNIT = { concurrency: 2, timeoutMs: 60_000 };
 /** Two at a time: most of them wait for a sandbox or a daemon most of the time. */
 const ON_REAL_PARTS = { concurrency: 2, timeoutMs: 8 * 60_000 };
 /** What these measure (times, memory) is the machine's as much as the subject's: they run by themselves. */
@@ -26,6 +26,9 @@ const unitOnly = args.includes('--unit');
 const onGitHub = args.includes('--github');
 const paths = onGitHub ? ['test/contract'] : args.filter((arg) => !arg.startsWith('--'));
 if (onGitHub) process.env['COATCHECK_CONTRACT'] = 'github';
+const runs = /^--runs=(\d+)$/.exec(args.find((arg) => arg.startsWith('--runs')) ?? '')?.[1];
+if (runs !== undefined) process.env['COATCHECK_PROPERTY_RUNS'] = runs;
+const UNIT = { concurrency: 2, timeoutMs: runs === undefined ? 60_000 : 4 * 3_600_000 };
 
 const below = (file: string): boolean =>
   paths.length === 0 || paths.some((path) => file === path || file.startsWith(`${path.replace(/\/$/, '')}/`));

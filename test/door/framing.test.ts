@@ -55,12 +55,16 @@ async function atTheDoor(bytes: string): Promise<Read[]> {
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** RFC 9112 to the letter (more than one space before the target is its section 3's own lenience): the requests that stand in these bytes, up to the first that is not well-formed or not whole. */
+/**
+ * RFC 9112 to the letter, with two leniences of its own: more than one space before the target (section 3), and empty lines
+ * before a request, ended by LF alone too (section 2.2). The requests that stand in these bytes, up to the first that is
+ * not well-formed or not whole.
+ */
 function byTheBook(bytes: string): Read[] {
   const found: Read[] = [];
   let rest = bytes;
   for (;;) {
-    rest = rest.replace(/^(?:\r\n)+/, '');
+    rest = rest.replace(/^(?:\r?\n)+/, '');
     const end = rest.indexOf('\r\n\r\n');
     if (end < 0) return found;
     const [line = '', ...fields] = rest.slice(0, end).split('\r\n');
