@@ -5,53 +5,11 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SandboxLimits } from '../../src/policy/limits.ts';
-import { openDocker, type SandboxDriver } from '../../src/sandbox/docker.ts';
-import type { Sandbox, SandboxSpec } from '../../src/sandbox/sandbox.ts';
-import type { EscapeCase, Teardown } from './cases.ts';
+import { openDocker } from '../../src/sandbox/docker.ts';
+import type { Sandbox } from '../../src/sandbox/sandbox.ts';
+import type { EscapeCase } from './cases.ts';
 import { DOCKER_SOCKET, docker } from './docker.ts';
-
-const MiB = 1024 * 1024;
-const never = new AbortController().signal;
-
-/** Two sandboxes of two tasks on one host. */
-export interface Neighbours {
-  readonly driver: SandboxDriver;
-  readonly spec: SandboxSpec;
-  readonly one: Sandbox;
-  readonly other: Sandbox;
-}
-
-export async function neighbours(t: Teardown): Promise<Neighbours> {
-  const doorDirectory = mkdtempSync(join(tmpdir(), 'coatcheck-escape-'));
-  t.after(() => rmSync(doorDirectory, { recursive: true, force: true }));
-  const driver = openDocker({ socketPath: DOCKER_SOCKET, owner: { deployment: `escape-${process.pid}`, host: 'escape' } });
-  t.after(() => driver.close());
-  const spec: SandboxSpec = {
-    image: 'coatcheck-runner:latest',
-    runtime: 'runsc',
-    limits: SandboxLimits.parse({ memoryBytes: 512 * MiB, workBytes: 128 * MiB, tmpBytes: 64 * MiB, processes: 96 }),
-    doorDirectory,
-    capabilities: [],
-    services: [],
-    onKernel: () => {},
-    labels: { task: 'escape', attempt: '1', purpose: 'work' },
-  };
-  const [one, other] = await Promise.all([driver.create(spec, never), driver.create({ ...spec, doorDirectory: null }, never)]);
-  await say(
-    one,
-    `mkdir -p $HOME/.npm; echo ${CANARY} | tee /work/repo/canary /tmp/canary /dev/shm/canary $HOME/.npm/canary >/dev/null`,
-  );
-  return { driver, spec, one, other };
-}
-
-const CANARY = 'canary-of-the-neighbour-5f1c';
-
-async function say(sandbox: Sandbox, script: string): Promise<string> {
-  const command = ['/bin/bash', '-c', script];
-  const { output } = await sandbox.exec({ command, timeoutMs: 20_000, outputLimit: 64 * 1024, signal: never });
-  return output.trim();
-}
+import { CANARY, type Neighbours, never, say } from './sandbox-rig.ts';
 
 type SandboxCase = EscapeCase<Neighbours>;
 
