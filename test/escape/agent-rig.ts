@@ -15,7 +15,7 @@ const pattern = (text: string): string => `[${text[0]}]${text.slice(1).replaceAl
 
 /** What is looked for, by the name of its script. */
 const LOOKS = {
-  environment: `PLANTED=${PLANTED} sleep 5 &\ncat /proc/*/cmdline | tr '\\0' '\\n' | sort -u | tail -c 2000; env; cat /proc/*/environ | tr '\\0' '\\n' | sort -u`,
+  environment: `PLANTED=${PLANTED} sleep 5 >&- 2>&- &\ncat /proc/*/cmdline | tr '\\0' '\\n' | sort -u | tail -c 2000; env; cat /proc/*/environ | tr '\\0' '\\n' | sort -u`,
   files: 'grep -raohsEf look/patterns $(ls -d /* | grep -vE "^/(usr|bin|sbin|lib.*|proc|sys)$") | sort | uniq -c; true',
   sockets: 'cat /proc/net/unix; ls -la /run/coatcheck /tmp /dev/shm',
   mirrors:
@@ -74,14 +74,14 @@ export async function openAgents(t: Teardown): Promise<AgentTarget> {
   const { webhookSecret, app } = way.deployment;
   const keyLine = app.privateKey.split('\n')[1] ?? '';
   const neighbour = await way.begin({ title: 'case-neighbour', files: { 'a.txt': `${NEIGHBOUR}\n` } });
-  const judged = Object.keys(YARDSTICKS).map(
-    async (name) => [name, await way.runIssue({ title: marker(name as Yardstick), files: PACKAGE })] as const,
-  );
-  const honest = way.runIssue({ title: 'case-honest', files: PACKAGE });
+  const judge = async (name: string) => [name, await way.runIssue({ title: marker(name as Yardstick), files: PACKAGE })] as const;
+  const names = Object.keys(YARDSTICKS);
+  // Beside the neighbour, so many that a slot is left for who looks for it.
+  const first = names.slice(0, 2).map(judge);
   await neighbour.event('agent.tool', ({ output }) => output.includes('left'));
   const secrets = [MODEL_KEY, HOST_KEY, webhookSecret, keyLine, PLANTED, NEIGHBOUR].map(pattern);
   const forms = ['gh[su]_[A-Za-z0-9.]{20,}', 'cc[am]_[A-Za-z0-9_-]{40,}'];
-  const curious = await way.runIssue({
+  const looking = await way.begin({
     title: 'case-curious',
     files: {
       ...Object.fromEntries(Object.entries(LOOKS).map(([name, text]) => [`look/${name}.sh`, `${text}\n`])),
@@ -90,6 +90,9 @@ export async function openAgents(t: Teardown): Promise<AgentTarget> {
       'planted.txt': `${PLANTED}\n`,
     },
   });
+  const judged = [...first, ...names.slice(2).map(judge)];
+  const honest = way.runIssue({ title: 'case-honest', files: PACKAGE });
+  const curious = await looking.outcome;
   const { repository, number } = neighbour;
   await way.forge.comment({ repository, number, as: HUMAN, body: '/coatcheck stop' });
   await neighbour.outcome;
