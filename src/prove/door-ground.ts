@@ -94,6 +94,14 @@ export function canaryRules(port: number): EgressRule[] {
     { id: 'prove:agent', host: 'later.canary.test', phases: ['agent'], ...open },
     { id: CREDENTIALED, host: 'secret.canary.test', credential: { env: 'COATCHECK_PROVE' }, ...open },
     { id: 'prove:tunnel', how: 'tunnel', host: 'tunnel.canary.test', ...open },
+    {
+      id: 'prove:service',
+      how: 'service',
+      host: 'service.canary.test',
+      port,
+      listen: 15432,
+      privateAddresses: open.privateAddresses,
+    },
   ];
   return rules.map((rule) => EgressRule.parse(rule));
 }

@@ -1,4 +1,4 @@
-import { connect, inner, markOf, plain, SINK } from './door-ground.ts';
+import { connect, inner, markOf, NEXT_PORT, plain, SINK } from './door-ground.ts';
 import { type DoorProbe, passing, port, refusal, through } from './door-probe.ts';
 
 /** What says who is spoken to: the tunnel, the TLS hello, the Host header. */
@@ -75,6 +75,17 @@ export function identities(): DoorProbe[] {
         tunnel: { raw: inner('tunnel.canary.test', `/open${markOf('plain http in an unopened tunnel')}`) },
       },
       refused: [403, 421, null],
+    }),
+    refusal({
+      ...{ name: 'port beside a granted service', attempt: 'another port of the host of a granted service' },
+      conversation: { send: connect(`service.canary.test:${NEXT_PORT}`) },
+      refused: [403],
+    }),
+    refusal({
+      ...{ name: 'a granted service in the clean room', attempt: 'a granted service, in a phase in which it is not open' },
+      round: 'verify',
+      conversation: { send: connect(`service.canary.test:${port}`) },
+      refused: [403],
     }),
     passing({
       ...{ class: 'egress', name: 'a TLS hello in pieces', attempt: 'the hello is spread over many records' },
