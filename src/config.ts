@@ -190,6 +190,7 @@ const INHERITED = [
   'NO_PROXY',
   'no_proxy',
   'DOCKER_HOST',
+  'NODE_COMPILE_CACHE',
 ];
 
 /** The environment for a child process: what is harmless of ours, and what it is given. */

@@ -34,7 +34,7 @@ export async function launch(needs, entry, args) {
   }
   const child = spawn(node, ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL(entry, repository)), ...args], {
     stdio: 'inherit',
-    env: childEnvironment(node),
+    env: childEnvironment(node, fileURLToPath(new URL('node_modules', repository))),
   });
   for (const signal of FORWARDED) {
     process.on(signal, () => {
