@@ -15,8 +15,8 @@ import { staticChecks } from './runner/static-checks.ts';
 const REAL = /^test\/(?:e2e|contract|escape|faults)\//;
 /** Tests that start programs or servers of their own: they take no root and no daemon, but time. */
 const WITH_PROCESSES = /\.process\.test\.ts$/;
-/** Three at a time: each waits for sandboxes, daemons and time limits a part of the time. */
-const ON_REAL_PARTS = { concurrency: 3, timeoutMs: 8 * 60_000 };
+/** Two at a time: with more, a small machine is so busy that what is waited for comes too late. */
+const ON_REAL_PARTS = { concurrency: 2, timeoutMs: 8 * 60_000 };
 /** What these measure (times, memory) is the machine's as much as the subject's: they run by themselves. */
 const ALONE = /\/(?:door-flood|queue)\.test\.ts$/;
 
